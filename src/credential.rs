@@ -1,0 +1,211 @@
+//! How an access token travels on a request: computed and validated once per token set.
+
+use std::fmt;
+
+use http::{
+    HeaderName, HeaderValue, Uri,
+    header::{self, COOKIE},
+    request,
+    uri::PathAndQuery,
+};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use secrecy::{ExposeSecret, SecretString};
+
+/// Everything but the unreserved characters of [RFC 3986](https://www.rfc-editor.org/rfc/rfc3986#section-2.3).
+pub(crate) const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// How an access token travels, ready to be put on any number of requests.
+#[derive(Clone)]
+pub struct Credential(Place);
+
+/// A token that no request can carry: it is empty, or has a character that the place does not allow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct InvalidCredential;
+
+/// The credential could not be put on this request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DoesNotFit;
+
+#[derive(Clone)]
+enum Place {
+    Header { name: HeaderName, value: HeaderValue },
+    Query { name: Box<str>, pair: SecretString },
+    Cookie { name: Box<str>, pair: SecretString },
+    Signed,
+}
+
+// ===== impl Credential =====
+
+impl Credential {
+    /// The token, verbatim, as the value of a header.
+    ///
+    /// # Errors
+    /// When the token is empty or no header value can hold it.
+    #[allow(clippy::disallowed_methods, reason = "the secret is put on the wire")]
+    pub fn header(name: HeaderName, token: &SecretString) -> Result<Self, InvalidCredential> {
+        Self::header_value(name, token.expose_secret())
+    }
+
+    /// `Authorization: Bearer <token>` ([RFC 6750](https://www.rfc-editor.org/rfc/rfc6750#section-2.1)).
+    ///
+    /// # Errors
+    /// When the token is empty or no header value can hold it.
+    #[allow(clippy::disallowed_methods, reason = "the secret is put on the wire")]
+    pub fn bearer(token: &SecretString) -> Result<Self, InvalidCredential> {
+        let token = token.expose_secret();
+        if token.is_empty() {
+            return Err(InvalidCredential);
+        }
+        Self::header_value(header::AUTHORIZATION, &format!("Bearer {token}"))
+    }
+
+    /// The token, percent-encoded, as the query parameter `name`. A parameter of that name is replaced; all others
+    /// stay byte for byte.
+    ///
+    /// # Errors
+    /// When the token or the name is empty.
+    pub fn query(name: &str, token: &SecretString) -> Result<Self, InvalidCredential> {
+        Ok(Self(Place::Query { name: name.into(), pair: encoded_pair(name, token)? }))
+    }
+
+    /// The token, percent-encoded, as the cookie `name`. A cookie of that name is replaced; all others stay.
+    ///
+    /// # Errors
+    /// When the token or the name is empty.
+    pub fn cookie(name: &str, token: &SecretString) -> Result<Self, InvalidCredential> {
+        Ok(Self(Place::Cookie { name: name.into(), pair: encoded_pair(name, token)? }))
+    }
+
+    /// Nothing fixed: [`Provider::sign`](crate::Provider::sign) puts an `Authorization` header on each attempt.
+    #[must_use]
+    pub fn signed() -> Self {
+        Self(Place::Signed)
+    }
+
+    fn header_value(name: HeaderName, value: &str) -> Result<Self, InvalidCredential> {
+        if value.is_empty() {
+            return Err(InvalidCredential);
+        }
+        let mut value = HeaderValue::from_str(value).map_err(|_| InvalidCredential)?;
+        value.set_sensitive(true);
+        // The first clone of a fresh value allocates its reference count: do it here, not on somebody's request.
+        drop(value.clone());
+        Ok(Self(Place::Header { name, value }))
+    }
+
+    /// Whether each attempt is signed.
+    #[must_use]
+    pub fn is_signed(&self) -> bool {
+        matches!(self.0, Place::Signed)
+    }
+
+    /// Whether the caller brought a header of his own where the credential would go.
+    pub(crate) fn is_overridden_by<B>(&self, request: &http::Request<B>) -> bool {
+        match &self.0 {
+            Place::Header { name, .. } => request.headers().contains_key(name),
+            Place::Signed => request.headers().contains_key(header::AUTHORIZATION),
+            Place::Query { .. } | Place::Cookie { .. } => false,
+        }
+    }
+
+    /// Puts the credential on a request. Signing is the provider's part.
+    #[allow(clippy::disallowed_methods, reason = "the secret is put on the wire")]
+    pub(crate) fn apply<B>(&self, request: &mut http::Request<B>) -> Result<(), DoesNotFit> {
+        match &self.0 {
+            Place::Header { name, value } => {
+                request.headers_mut().insert(name.clone(), value.clone());
+            }
+            Place::Query { name, pair } => {
+                let uri = with_query(request.uri(), name, pair.expose_secret()).ok_or(DoesNotFit)?;
+                *request.uri_mut() = uri;
+            }
+            Place::Cookie { name, pair } => {
+                let value = with_cookie(request.headers(), name, pair.expose_secret()).ok_or(DoesNotFit)?;
+                request.headers_mut().insert(COOKIE, value);
+            }
+            Place::Signed => {}
+        }
+        Ok(())
+    }
+
+    /// Puts the credential on the head of a token request that a provider is building.
+    pub(crate) fn apply_to(&self, head: &mut request::Parts) -> Result<(), DoesNotFit> {
+        let mut request = http::Request::from_parts(head.clone(), ());
+        self.apply(&mut request)?;
+        *head = request.into_parts().0;
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Place::Header { name, .. } => write!(f, "Credential(header {name})"),
+            Place::Query { name, .. } => write!(f, "Credential(query {name})"),
+            Place::Cookie { name, .. } => write!(f, "Credential(cookie {name})"),
+            Place::Signed => f.write_str("Credential(signed)"),
+        }
+    }
+}
+
+// ===== impl InvalidCredential =====
+
+impl std::error::Error for InvalidCredential {}
+
+impl fmt::Display for InvalidCredential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no request can carry this token")
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "the secret is put on the wire")]
+fn encoded_pair(name: &str, token: &SecretString) -> Result<SecretString, InvalidCredential> {
+    let token = token.expose_secret();
+    if name.is_empty() || token.is_empty() || token.chars().any(char::is_control) {
+        return Err(InvalidCredential);
+    }
+    Ok(format!("{}={}", utf8_percent_encode(name, ENCODED), utf8_percent_encode(token, ENCODED)).into())
+}
+
+/// `uri` with `pair` in the place of the first parameter of that name, or behind all others.
+fn with_query(uri: &Uri, name: &str, pair: &str) -> Option<Uri> {
+    let mut pair = Some(pair);
+    let mut kept: Vec<&str> = Vec::new();
+    for parameter in uri.query().into_iter().filter(|query| !query.is_empty()).flat_map(|query| query.split('&')) {
+        if is_named(parameter, name) {
+            kept.extend(pair.take());
+        } else {
+            kept.push(parameter);
+        }
+    }
+    kept.extend(pair);
+    let path_and_query = format!("{}?{}", uri.path(), kept.join("&"));
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(PathAndQuery::try_from(path_and_query).ok()?);
+    Uri::from_parts(parts).ok()
+}
+
+fn is_named(parameter: &str, name: &str) -> bool {
+    let key = parameter.split('=').next().unwrap_or_default();
+    percent_decode_str(key).eq(name.bytes())
+}
+
+/// The one `Cookie` header that holds all cookies of the request but those of that name, and `pair`.
+fn with_cookie(headers: &http::HeaderMap, name: &str, pair: &str) -> Option<HeaderValue> {
+    let mut value = Vec::new();
+    let sent = headers.get_all(COOKIE).iter().flat_map(|cookies| cookies.as_bytes().split(|byte| *byte == b';'));
+    let others = sent.map(<[u8]>::trim_ascii).filter(|cookie| {
+        let key = cookie.split(|byte| *byte == b'=').next().unwrap_or_default();
+        !cookie.is_empty() && key.trim_ascii() != name.as_bytes()
+    });
+    for cookie in others.chain([pair.as_bytes()]) {
+        if !value.is_empty() {
+            value.extend_from_slice(b"; ");
+        }
+        value.extend_from_slice(cookie);
+    }
+    let mut value = HeaderValue::from_maybe_shared(bytes::Bytes::from(value)).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}

@@ -1,0 +1,8 @@
+//! x
+mod challenge;
+pub mod clock;
+pub mod credential;
+pub mod provider;
+mod providers;
+pub mod token;
+pub use provider::Provider;

@@ -1,0 +1,215 @@
+//! What an API's documents say about its tokens, as one object-safe trait without I/O and without a clock.
+
+mod error;
+
+pub use error::{ProviderError, ProviderErrorKind};
+
+use std::{sync::Arc, time::SystemTime};
+
+use bytes::Bytes;
+use http::{Request, Response, Uri, request, response};
+
+use crate::{challenge, credential::Credential, token::TokenSet};
+
+/// Encodes one API: how a first token is asked for, how it is renewed, how it travels, and what a
+/// refusal looks like.
+///
+/// A provider does no I/O and reads no clock: it turns a grant into a request and an answer into a
+/// [`TokenSet`], and is told the time. One instance serves many requests at once.
+///
+/// Secrets are exposed only into the request being built; a [`ProviderError`] has room for a field's
+/// name, a fixed reason and a code, and for nothing that a server wrote.
+pub trait Provider: Send + Sync + 'static {
+    /// The provider's name in errors and logs, such as `quectel`.
+    fn name(&self) -> &'static str;
+
+    /// What to ask the token endpoint for next, or `None` when somebody must sign in.
+    ///
+    /// `token` is the current set, if any; `now` is the corrected time.
+    fn next_grant(&self, token: Option<&TokenSet>, why: Reason, now: SystemTime) -> Option<GrantKind>;
+
+    /// The request that asks for `grant`.
+    ///
+    /// # Errors
+    /// When the provider lacks what the request needs; nothing is sent then.
+    fn request(&self, grant: Grant<'_>, cx: &Context) -> Result<Request<Bytes>, ProviderError>;
+
+    /// The token set in an answer to [`request`](Self::request), whatever its status.
+    ///
+    /// # Errors
+    /// When the answer grants nothing, or cannot be read. The session adds what the status line and
+    /// `Retry-After` say, so that a provider need not look at either.
+    fn parse(&self, grant: Grant<'_>, answer: Response<Bytes>, cx: &Context) -> Result<TokenSet, ProviderError>;
+
+    /// How `token` travels on a request. Called once per token set, never per request.
+    ///
+    /// # Errors
+    /// When no request can carry it, for example because of a line break. The set is not used then.
+    fn credential(&self, token: &TokenSet) -> Result<Credential, ProviderError>;
+
+    /// Signs one attempt, for schemes whose [`credential`](Self::credential) is [`Credential::signed`].
+    ///
+    /// # Errors
+    /// When this request cannot be signed. It is not sent then.
+    fn sign(&self, token: &TokenSet, request: &mut request::Parts, cx: &Context) -> Result<(), ProviderError> {
+        let _ = (token, request, cx);
+        Ok(())
+    }
+
+    /// Whether an answer's head says that the token was refused.
+    ///
+    /// By default: status 401, unless a `Bearer` challenge names an error other than `invalid_token`
+    /// ([RFC 6750, section 3.1](https://www.rfc-editor.org/rfc/rfc6750#section-3.1)).
+    fn judge(&self, answer: &response::Parts) -> Verdict {
+        if challenge::rejects(answer) { Verdict::Rejected } else { Verdict::Accepted }
+    }
+
+    /// Whether a small JSON body says that the token was refused: `true` means rejected. Called only after
+    /// [`Verdict::ReadBody`] or [`Verdict::ReadUntypedBody`], with the whole body.
+    fn judge_body(&self, answer: &response::Parts, body: &[u8]) -> bool {
+        let _ = (answer, body);
+        false
+    }
+
+    /// The API that the credential belongs to: its scheme, host and port. Requests to any other origin pass
+    /// without the credential. With `None` the session must be told by
+    /// [`SessionBuilder::origin`](crate::session::SessionBuilder::origin).
+    fn origin(&self) -> Option<&Uri>;
+
+    /// Whether a refresh token is spent by its use. `true` unless the API's documents say otherwise.
+    fn single_use(&self) -> bool {
+        true
+    }
+}
+
+/// Why a flight asks for a grant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reason {
+    /// There is no token yet.
+    NoToken,
+    /// The token has reached its soft or hard point.
+    Due,
+    /// The API rejected the token.
+    Rejected,
+    /// The token endpoint refused to refresh this set.
+    RefreshRefused,
+    /// This set was sent for a refresh whose fate is unknown: it counts as spent.
+    MaybeSpent,
+    /// The application asked for a login.
+    SignIn,
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::exhaustive_enums, reason = "complete by definition: there are two ways to a token set")]
+pub enum GrantKind {
+    /// A first token set, for the credentials that the provider was configured with.
+    Login,
+    /// The next token set, for the current one.
+    Refresh,
+}
+
+/// What is asked for, with what it is asked with.
+#[derive(Clone, Copy, Debug)]
+#[allow(clippy::exhaustive_enums, reason = "mirrors GrantKind")]
+pub enum Grant<'a> {
+    /// A first token set.
+    Login,
+    /// The next token set after this one.
+    Refresh(&'a TokenSet),
+}
+
+/// What a pure provider cannot know by itself.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Context {
+    /// The current time, corrected by what is known of the server's clock.
+    pub now: SystemTime,
+    /// Fresh randomness, another one for each request.
+    pub nonce: u128,
+}
+
+/// What an answer's head says about the token that was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// The token was not refused; the answer may still be any error.
+    Accepted,
+    /// The token was refused.
+    Rejected,
+    /// The body decides, if it is `application/json` or `+json`, not encoded, and at most 64 KiB.
+    ReadBody,
+    /// Like [`ReadBody`](Self::ReadBody), also without a content type, and with `text/plain` that begins with `{`.
+    ReadUntypedBody,
+}
+
+// ===== impl Context =====
+
+impl Context {
+    /// A context for tests of a provider; sessions make their own.
+    #[must_use]
+    pub fn new(now: SystemTime, nonce: u128) -> Self {
+        Self { now, nonce }
+    }
+}
+
+// ===== impl Grant =====
+
+impl Grant<'_> {
+    /// Which of the two it is.
+    #[must_use]
+    pub fn kind(&self) -> GrantKind {
+        match self {
+            Self::Login => GrantKind::Login,
+            Self::Refresh(_) => GrantKind::Refresh,
+        }
+    }
+}
+
+macro_rules! forward_provider {
+    ($pointer:ident) => {
+        impl<P: Provider + ?Sized> Provider for $pointer<P> {
+            fn name(&self) -> &'static str {
+                (**self).name()
+            }
+            fn next_grant(&self, token: Option<&TokenSet>, why: Reason, now: SystemTime) -> Option<GrantKind> {
+                (**self).next_grant(token, why, now)
+            }
+            fn request(&self, grant: Grant<'_>, cx: &Context) -> Result<Request<Bytes>, ProviderError> {
+                (**self).request(grant, cx)
+            }
+            fn parse(
+                &self,
+                grant: Grant<'_>,
+                answer: Response<Bytes>,
+                cx: &Context,
+            ) -> Result<TokenSet, ProviderError> {
+                (**self).parse(grant, answer, cx)
+            }
+            fn credential(&self, token: &TokenSet) -> Result<Credential, ProviderError> {
+                (**self).credential(token)
+            }
+            fn sign(&self, token: &TokenSet, request: &mut request::Parts, cx: &Context) -> Result<(), ProviderError> {
+                (**self).sign(token, request, cx)
+            }
+            fn judge(&self, answer: &response::Parts) -> Verdict {
+                (**self).judge(answer)
+            }
+            fn judge_body(&self, answer: &response::Parts, body: &[u8]) -> bool {
+                (**self).judge_body(answer, body)
+            }
+            fn origin(&self) -> Option<&Uri> {
+                (**self).origin()
+            }
+            fn single_use(&self) -> bool {
+                (**self).single_use()
+            }
+        }
+    };
+}
+
+forward_provider!(Arc);
+forward_provider!(Box);
+
+const _: fn(&dyn Provider) = |_| {};

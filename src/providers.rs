@@ -1,0 +1,3 @@
+//! The providers that this crate brings, one file each.
+
+mod wire;

@@ -1,0 +1,223 @@
+//! What a provider grants: a set of tokens, when it ends, and the number that tells one set from the next.
+
+use std::{fmt, time::SystemTime};
+
+use serde_json::{Map, Value};
+
+/// A string that is wiped on drop, prints as `[REDACTED]`, and is exposed only by name.
+pub use secrecy::SecretString;
+
+/// One granted set of tokens, the same type for every provider.
+///
+/// Times are true (server) times. What the provider did not say stays absent: an unknown expiry is
+/// neither "never" nor "already".
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+/// use tower_auth_refresh::token::{Expiry, TokenSet};
+///
+/// let token = TokenSet::new("access")
+///     .with_refresh_token("refresh")
+///     .with_expiry(Expiry::At(SystemTime::now() + Duration::from_secs(7200)));
+/// assert!(!format!("{token:?}").contains("refresh\""));
+/// ```
+#[derive(Clone)]
+pub struct TokenSet {
+    access_token: SecretString,
+    refresh_token: Option<SecretString>,
+    signing_key: Option<SecretString>,
+    issued_at: Option<SystemTime>,
+    expiry: Expiry,
+    refresh_at: Option<SystemTime>,
+    refresh_expires_at: Option<SystemTime>,
+    extra: Map<String, Value>,
+}
+
+/// When an access token ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::exhaustive_enums, reason = "complete by definition: unknown, never, or a time")]
+pub enum Expiry {
+    /// The provider did not say: the token is used until it is rejected.
+    #[default]
+    Unknown,
+    /// The provider said that it does not end: likewise used until it is rejected.
+    Never,
+    /// It ends at this time. A time that has passed means "already expired".
+    At(SystemTime),
+}
+
+/// The number of a token set within its session, another one with each change.
+///
+/// Compared for equality only: a larger number does not mean a newer set once a store is shared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Generation(u64);
+
+// ===== impl TokenSet =====
+
+impl TokenSet {
+    /// A set of nothing but an access token whose expiry is unknown.
+    pub fn new(access_token: impl Into<SecretString>) -> Self {
+        Self {
+            access_token: access_token.into(),
+            refresh_token: None,
+            signing_key: None,
+            issued_at: None,
+            expiry: Expiry::Unknown,
+            refresh_at: None,
+            refresh_expires_at: None,
+            extra: Map::new(),
+        }
+    }
+
+    /// Adds the token that buys the next set.
+    #[must_use]
+    pub fn with_refresh_token(mut self, token: impl Into<SecretString>) -> Self {
+        self.refresh_token = Some(token.into());
+        self
+    }
+
+    /// Adds the key that signs requests, for schemes that sign each of them.
+    #[must_use]
+    pub fn with_signing_key(mut self, key: impl Into<SecretString>) -> Self {
+        self.signing_key = Some(key.into());
+        self
+    }
+
+    /// Sets when the access token ends.
+    #[must_use]
+    pub fn with_expiry(mut self, expiry: Expiry) -> Self {
+        self.expiry = expiry;
+        self
+    }
+
+    /// Sets when the set was granted. Without it the time at which a session takes the set counts,
+    /// and a set taken over late has a shorter lifetime to compute margins from.
+    #[must_use]
+    pub fn with_issued_at(mut self, at: SystemTime) -> Self {
+        self.issued_at = Some(at);
+        self
+    }
+
+    /// Sets when the provider wants to be asked for the next set. It replaces the computed soft point.
+    #[must_use]
+    pub fn with_refresh_at(mut self, at: SystemTime) -> Self {
+        self.refresh_at = Some(at);
+        self
+    }
+
+    /// Sets when the refresh token ends.
+    #[must_use]
+    pub fn with_refresh_expires_at(mut self, at: SystemTime) -> Self {
+        self.refresh_expires_at = Some(at);
+        self
+    }
+
+    /// Keeps a vendor's field, for callers that want to read it.
+    #[must_use]
+    pub fn with_extra(mut self, name: impl Into<String>, value: Value) -> Self {
+        self.extra.insert(name.into(), value);
+        self
+    }
+
+    /// The token that requests carry.
+    #[must_use]
+    pub fn access_token(&self) -> &SecretString {
+        &self.access_token
+    }
+
+    /// The token that buys the next set.
+    #[must_use]
+    pub fn refresh_token(&self) -> Option<&SecretString> {
+        self.refresh_token.as_ref()
+    }
+
+    /// The key that signs requests.
+    #[must_use]
+    pub fn signing_key(&self) -> Option<&SecretString> {
+        self.signing_key.as_ref()
+    }
+
+    /// When the access token ends.
+    #[must_use]
+    pub fn expiry(&self) -> Expiry {
+        self.expiry
+    }
+
+    /// When the set was granted.
+    #[must_use]
+    pub fn issued_at(&self) -> Option<SystemTime> {
+        self.issued_at
+    }
+
+    /// When the provider wants to be asked for the next set.
+    #[must_use]
+    pub fn refresh_at(&self) -> Option<SystemTime> {
+        self.refresh_at
+    }
+
+    /// When the refresh token ends.
+    #[must_use]
+    pub fn refresh_expires_at(&self) -> Option<SystemTime> {
+        self.refresh_expires_at
+    }
+
+    /// The vendor's own fields. Their values may be personal; `Debug` prints their names only.
+    #[must_use]
+    pub fn extra(&self) -> &Map<String, Value> {
+        &self.extra
+    }
+}
+
+impl fmt::Debug for TokenSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenSet")
+            .field("access_token", &self.access_token)
+            .field("refresh_token", &self.refresh_token)
+            .field("signing_key", &self.signing_key)
+            .field("issued_at", &self.issued_at)
+            .field("expiry", &self.expiry)
+            .field("refresh_at", &self.refresh_at)
+            .field("refresh_expires_at", &self.refresh_expires_at)
+            .field("extra", &self.extra.keys().collect::<Vec<_>>())
+            .finish()
+    }
+}
+
+// ===== impl Expiry =====
+
+impl Expiry {
+    /// The time at which the token ends, where one is known.
+    #[must_use]
+    pub fn time(self) -> Option<SystemTime> {
+        match self {
+            Self::At(time) => Some(time),
+            Self::Unknown | Self::Never => None,
+        }
+    }
+
+    /// Whether the token has ended by `now`: at that very instant it has.
+    #[must_use]
+    pub fn is_expired(self, now: SystemTime) -> bool {
+        self.time().is_some_and(|end| end <= now)
+    }
+}
+
+// ===== impl Generation =====
+
+impl Generation {
+    pub(crate) fn next(self) -> Self {
+        Self(self.0.wrapping_add(1))
+    }
+
+    /// The number itself, for logs and status pages.
+    #[must_use]
+    pub fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for Generation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
