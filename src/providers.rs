@@ -1,3 +1,13 @@
 //! The providers that this crate brings, one file each.
 
+#[cfg(feature = "fashion-world")]
+mod fashion_world;
+#[cfg(any(feature = "kanfang", feature = "fashion-world", feature = "quectel", feature = "accuat"))]
+#[cfg_attr(
+    not(all(feature = "kanfang", feature = "fashion-world", feature = "quectel", feature = "accuat")),
+    allow(dead_code, reason = "each provider uses a part of it; with all of them nothing may be left over")
+)]
 mod wire;
+
+#[cfg(feature = "fashion-world")]
+pub use fashion_world::{Action, FashionWorld};

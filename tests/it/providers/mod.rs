@@ -1,0 +1,4 @@
+//! What each provider speaks, byte for byte.
+
+#[cfg(feature = "fashion-world")]
+mod fashion_world;
