@@ -2,6 +2,8 @@
 
 #[cfg(feature = "fashion-world")]
 mod fashion_world;
+#[cfg(feature = "quectel")]
+mod quectel;
 #[cfg(any(feature = "kanfang", feature = "fashion-world", feature = "quectel", feature = "accuat"))]
 #[cfg_attr(
     not(all(feature = "kanfang", feature = "fashion-world", feature = "quectel", feature = "accuat")),
@@ -11,3 +13,5 @@ mod wire;
 
 #[cfg(feature = "fashion-world")]
 pub use fashion_world::{Action, FashionWorld};
+#[cfg(feature = "quectel")]
+pub use quectel::{Quectel, RefreshIn, UserDomain};

@@ -2,3 +2,5 @@
 
 #[cfg(feature = "fashion-world")]
 mod fashion_world;
+#[cfg(feature = "quectel")]
+mod quectel;
