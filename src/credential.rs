@@ -100,12 +100,12 @@ impl Credential {
         matches!(self.0, Place::Signed)
     }
 
-    /// Whether the caller brought a header of his own where the credential would go.
-    pub(crate) fn is_overridden_by<B>(&self, request: &http::Request<B>) -> bool {
+    /// The header that it travels in, if it does.
+    pub(crate) fn header_name(&self) -> Option<&HeaderName> {
         match &self.0 {
-            Place::Header { name, .. } => request.headers().contains_key(name),
-            Place::Signed => request.headers().contains_key(header::AUTHORIZATION),
-            Place::Query { .. } | Place::Cookie { .. } => false,
+            Place::Header { name, .. } => Some(name),
+            Place::Signed => Some(&header::AUTHORIZATION),
+            Place::Query { .. } | Place::Cookie { .. } => None,
         }
     }
 

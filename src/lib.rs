@@ -1,8 +1,25 @@
 //! x
+mod attempt;
 mod challenge;
 pub mod clock;
 pub mod credential;
+mod decide;
+pub mod error;
+pub mod future;
+pub mod inspect;
+pub mod layer;
+mod origin;
 pub mod provider;
 pub mod providers;
+pub mod replay;
+mod rt;
+pub mod service;
+pub mod session;
 pub mod token;
+mod transport;
+
+pub use error::Error;
+pub use layer::AuthRefreshLayer;
 pub use provider::Provider;
+pub use service::AuthRefresh;
+pub use session::Session;

@@ -41,7 +41,8 @@ pub trait Provider: Send + Sync + 'static {
     /// `Retry-After` say, so that a provider need not look at either.
     fn parse(&self, grant: Grant<'_>, answer: Response<Bytes>, cx: &Context) -> Result<TokenSet, ProviderError>;
 
-    /// How `token` travels on a request. Called once per token set, never per request.
+    /// How `token` travels on a request. Called once per token set, never per request, and once with a stand-in when
+    /// a session is built, to learn where it travels.
     ///
     /// # Errors
     /// When no request can carry it, for example because of a line break. The set is not used then.

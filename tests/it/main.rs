@@ -7,5 +7,8 @@
     clippy::unwrap_used,
     reason = "a test fails by panicking, and clippy knows only the test functions themselves, not their helpers"
 )]
+#![allow(unreachable_pub, reason = "nothing outside of a test binary reaches anything in it")]
 
+mod first_token;
 mod providers;
+mod support;

@@ -76,10 +76,10 @@ fn refusal(kind: GrantKind, status: u16, answer: &Response<Bytes>) -> ProviderEr
         (_, 400, Some("invalid timestamp")) => {
             ProviderError::fault(NAME, "the server refuses the timestamp: one of the clocks is wrong")
         }
-        (_, 400, Some("invalid signature")) => {
-            ProviderError::fault(NAME, "the server refuses the signature: the secretKey or the action is wrong")
-        }
         (GrantKind::Login, ..) => login_refused,
+        (_, 400, Some("invalid signature")) => {
+            ProviderError::refused(NAME, "the server refuses the signature: the secretKey is not the apiKey's")
+        }
         (_, 400, Some("invalid authorization")) => ProviderError::refused(NAME, "the server refuses the authorization"),
         (_, 404, Some(KEY_NOT_FOUND)) => ProviderError::refused(NAME, "the server does not know the apiKey"),
         (_, 404, Some("user not found")) => ProviderError::refused(NAME, "the server does not know the user"),

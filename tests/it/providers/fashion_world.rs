@@ -339,8 +339,8 @@ fn every_documented_refusal_of_a_refresh_has_its_meaning() {
         (
             400,
             "invalid signature",
-            Fault,
-            "the server refuses the signature: the secretKey or the action is wrong (code 400)",
+            Refused,
+            "the server refuses the signature: the secretKey is not the apiKey's (code 400)",
         ),
         (400, "invalid timestamp", Fault, "the server refuses the timestamp: one of the clocks is wrong (code 400)"),
     ] {

@@ -1,0 +1,285 @@
+//! The shared handle to one signed-in identity: its current token set, and at most one login or refresh in progress.
+
+mod builder;
+mod driver;
+mod failure;
+pub(crate) mod flight;
+mod lifetime;
+mod policy;
+mod state;
+mod status;
+
+pub use builder::SessionBuilder;
+pub use policy::{InvalidPolicy, RefreshPolicy};
+pub use status::{Condition, Event, Events, Status};
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use arc_swap::{ArcSwap, Guard};
+use http::{HeaderName, Uri};
+use tokio::sync::{broadcast, watch};
+
+use crate::{
+    clock::{Clock, Now},
+    error::{Error, ErrorKind, RefreshFailure},
+    origin::Origin,
+    provider::{Context, Provider, ProviderError, Reason},
+    token::{Generation, TokenSet},
+    transport::Transport,
+};
+use driver::Driver;
+use lifetime::Lifetime;
+pub(crate) use state::{Issued, Joined, Plan, Snapshot};
+
+/// A signed-in identity, shared by every layer, client and task that acts for it.
+///
+/// Cloning is one reference count. Two sessions share nothing: no token, no flight, no guard, no backoff.
+///
+/// # When things happen
+/// - The first request (or [`token`](Self::token)) logs in where the provider can. Everybody else waits for that flight.
+/// - From the soft point on, requests go out with the old token while one flight fetches the next.
+/// - From the hard point on, requests wait for the flight. If it fails, the old token serves until its true end.
+/// - A rejected request starts a flight, unless its token has been replaced meanwhile.
+/// - Without traffic nothing happens.
+///
+/// A flight is a task of its own, with its own deadline: no request that goes away can take a rotated token with it.
+pub struct Session<P>(Arc<Shared<P>>);
+
+struct Shared<P> {
+    current: ArcSwap<Snapshot>,
+    /// Held for the microseconds of one transition, so that transitions follow one another.
+    turn: Mutex<()>,
+    events: broadcast::Sender<Event>,
+    /// Flights whose task has not ended.
+    flying: watch::Sender<usize>,
+    policy: RefreshPolicy,
+    origins: Box<[Origin]>,
+    /// The header that the credential travels in, if it does: a caller who brings it is left alone.
+    own_header: Option<HeaderName>,
+    allow_http: bool,
+    transport: Transport,
+    clock: Arc<dyn Clock>,
+    provider: P,
+}
+
+impl<P: Provider> Session<P> {
+    /// Starts the configuration of a session.
+    #[must_use]
+    pub fn builder(provider: P) -> SessionBuilder<P> {
+        SessionBuilder::new(provider)
+    }
+
+    /// The current token set, renewed or obtained first where that is due.
+    ///
+    /// # Errors
+    /// When there is no usable token: the flight failed, or none may start now.
+    pub async fn token(&self) -> Result<TokenSet, Error> {
+        loop {
+            let now = self.now();
+            let current = self.0.current.load_full();
+            let outcome = match current.plan(now, self.policy()) {
+                Plan::Send(issued) => return Ok(issued.token.clone()),
+                Plan::SendAndRefresh(issued) => {
+                    self.join(current.generation);
+                    return Ok(issued.token.clone());
+                }
+                Plan::Refuse(failure) => return Err(failure.into()),
+                Plan::Wait => match self.join(current.generation) {
+                    Joined::Flying(ticket) => ticket.await,
+                    Joined::Changed => Ok(()),
+                    Joined::Refused(failure) => Err(failure),
+                },
+            };
+            let current = self.current();
+            match (outcome, &current.token) {
+                // What a flight has just brought is used, however short its life.
+                (Ok(()), Some(issued)) if !current.is_held() => return Ok(issued.token.clone()),
+                (Ok(()), _) => {}
+                (Err(failure), _) => {
+                    return current.unexpired(self.now()).map(|issued| issued.token.clone()).ok_or(failure.into());
+                }
+            }
+        }
+    }
+
+    /// Replaces the token set. Whoever waits for a flight goes on with this set; the flight's own result is discarded.
+    ///
+    /// # Errors
+    /// When no request can carry the token; nothing changes then.
+    pub fn set(&self, token: TokenSet) -> Result<(), Error> {
+        let issued = Arc::new(self.issue(token, self.now()).map_err(Error::malformed)?);
+        self.supersede(|state| {
+            state.install(issued);
+            Event::TokenChanged { generation: state.generation }
+        });
+        Ok(())
+    }
+
+    /// Forgets the token set. Requests get an error, and nothing is sent, until [`set`](Self::set) or
+    /// [`sign_in`](Self::sign_in).
+    pub fn sign_out(&self) {
+        self.supersede(|state| {
+            state.sign_out();
+            Event::SignedOut { generation: state.generation }
+        });
+    }
+
+    /// Logs in with the provider's configured login, whatever is known of earlier failures, and also after a refused
+    /// login. A token set that is there stays in use until the login has succeeded.
+    ///
+    /// # Errors
+    /// When the login fails, or the provider has none configured.
+    pub async fn sign_in(&self) -> Result<(), Error> {
+        loop {
+            let now = self.now();
+            let token = self.current().token.clone();
+            if self
+                .0
+                .provider
+                .next_grant(token.as_ref().map(|issued| &issued.token), Reason::SignIn, now.wall)
+                .is_none()
+            {
+                return Err(RefreshFailure::new(ErrorKind::SignInRequired, None, None).into());
+            }
+            let (ticket, departing) = self.transition(|state| match &state.flight {
+                Some(flight) => ((flight.ticket(), None), None),
+                None => {
+                    let flight = state.start_sign_in(now, self.policy());
+                    ((flight.ticket(), Some(flight)), None)
+                }
+            });
+            match departing {
+                Some(flight) => {
+                    Driver::launch(self, flight, true);
+                    return Ok(ticket.await?);
+                }
+                // A refresh in progress may be spending its token: let it end first.
+                None => drop(ticket.await),
+            }
+        }
+    }
+
+    /// Every change of the token set and every failed flight from now on.
+    #[must_use]
+    pub fn subscribe(&self) -> Events {
+        Events::new(self.0.events.subscribe())
+    }
+
+    /// How the session stands.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        Status::of(&self.current(), self.now())
+    }
+
+    /// Waits until no flight is under way, so that a program can end without losing a rotated token.
+    pub async fn settled(&self) {
+        let mut flying = self.0.flying.subscribe();
+        // An error would mean that the sender is gone, but it lives as long as `self`.
+        let _ = flying.wait_for(|flying| *flying == 0).await;
+    }
+
+    /// The provider.
+    #[must_use]
+    pub fn provider(&self) -> &P {
+        &self.0.provider
+    }
+
+    // ===== for the layer and the driver =====
+
+    pub(crate) fn now(&self) -> Now {
+        self.0.clock.now()
+    }
+
+    pub(crate) fn current(&self) -> Guard<Arc<Snapshot>> {
+        self.0.current.load()
+    }
+
+    pub(crate) fn policy(&self) -> &RefreshPolicy {
+        &self.0.policy
+    }
+
+    /// Whether the credential belongs to `uri`.
+    pub(crate) fn covers(&self, uri: &Uri) -> bool {
+        self.0.origins.iter().any(|origin| origin.covers(uri))
+    }
+
+    pub(crate) fn own_header(&self) -> Option<&HeaderName> {
+        self.0.own_header.as_ref()
+    }
+
+    /// What a provider is told when it builds or signs a request.
+    pub(crate) fn context(&self, now: Now) -> Context {
+        Context::new(now.wall, fastrand::u128(..))
+    }
+
+    /// Asks for the successor of generation `seen`: joins the flight in progress, or starts one.
+    pub(crate) fn join(&self, seen: Generation) -> Joined {
+        self.join_because(seen, false)
+    }
+
+    /// The same after the API has rejected generation `seen`.
+    pub(crate) fn reject(&self, seen: Generation) -> Joined {
+        self.join_because(seen, true)
+    }
+
+    fn join_because(&self, seen: Generation, rejected: bool) -> Joined {
+        let now = self.now();
+        let (joined, departing) = self.transition(|state| (state.join(seen, rejected, now, self.policy()), None));
+        if let Some(flight) = departing {
+            Driver::launch(self, flight, false);
+        }
+        joined
+    }
+
+    /// A token set with all that is computed once per generation.
+    fn issue(&self, token: TokenSet, now: Now) -> Result<Issued, ProviderError> {
+        let credential = self.0.provider.credential(&token)?;
+        let lifetime = Lifetime::new(&token, self.policy(), self.policy().roll(), now);
+        Ok(Issued { token, credential, lifetime })
+    }
+
+    /// A change from outside: the flight in progress, if any, no longer counts.
+    fn supersede(&self, change: impl FnOnce(&mut Snapshot) -> Event) {
+        let flight = self.transition(|state| {
+            let flight = state.flight.take();
+            let event = change(state);
+            (flight, Some(event))
+        });
+        if let Some(flight) = flight {
+            flight.land(Ok(()));
+            flight.call_off();
+        }
+    }
+
+    /// Makes one transition: the next snapshot from the current one, published as a whole.
+    fn transition<T>(&self, change: impl FnOnce(&mut Snapshot) -> (T, Option<Event>)) -> T {
+        // A panic cannot leave anything half done: the snapshot is published in one store.
+        let _turn = self.0.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut next = Snapshot::clone(&self.0.current.load());
+        let (result, event) = change(&mut next);
+        self.0.current.store(Arc::new(next));
+        if let Some(event) = event {
+            // Nobody may be listening.
+            let _ = self.0.events.send(event);
+        }
+        result
+    }
+}
+
+impl<P> Clone for Session<P> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<P: Provider> fmt::Debug for Session<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("provider", &self.0.provider.name())
+            .field("status", &self.status())
+            .finish_non_exhaustive()
+    }
+}

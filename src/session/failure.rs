@@ -1,0 +1,151 @@
+//! What a flight's end means: told apart by whether trying again can help, and whether a refresh token was spent.
+
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
+};
+
+use http::{HeaderMap, StatusCode, header::RETRY_AFTER};
+
+use crate::{
+    error::{ErrorKind, FailureSource, RefreshFailure},
+    provider::{GrantKind, ProviderError, ProviderErrorKind},
+    transport::TransportError,
+};
+
+/// How a flight failed.
+#[derive(Clone, Debug)]
+pub(crate) struct Failed {
+    pub(crate) kind: ErrorKind,
+    /// Nothing but a new token set, or a sign-in, can help.
+    pub(crate) permanent: bool,
+    /// The server proved that it did not spend the refresh token.
+    pub(crate) unspent: bool,
+    /// The server refused the configured login.
+    pub(crate) login_refused: bool,
+    /// The server refused to refresh this token set.
+    pub(crate) refresh_refused: bool,
+    /// When the server wants to be asked again.
+    pub(crate) retry_after: Option<Duration>,
+    source: Option<FailureSource>,
+}
+
+/// What the head of a token answer tells, whoever the provider is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AnswerHead {
+    status: StatusCode,
+    retry_after: Option<Duration>,
+}
+
+impl Failed {
+    pub(crate) fn of_kind(kind: ErrorKind) -> Self {
+        Self {
+            kind,
+            permanent: false,
+            unspent: false,
+            login_refused: false,
+            refresh_refused: false,
+            retry_after: None,
+            source: None,
+        }
+    }
+
+    /// Nothing is left to ask for.
+    pub(crate) fn sign_in_required() -> Self {
+        Self { permanent: true, unspent: true, ..Self::of_kind(ErrorKind::SignInRequired) }
+    }
+
+    /// The login was refused before, and neither its parameters nor the application's mind has changed.
+    pub(crate) fn login_refused_before() -> Self {
+        Self { permanent: true, unspent: true, login_refused: true, ..Self::of_kind(ErrorKind::Refused) }
+    }
+
+    /// A login failed that was tried because the refresh had been refused.
+    pub(crate) fn after_refused_refresh(self) -> Self {
+        Self { refresh_refused: true, ..self }
+    }
+
+    /// No request was sent: it could not be built.
+    pub(crate) fn before_sending(kind: ErrorKind, source: Option<ProviderError>) -> Self {
+        Self { unspent: true, source: source.map(FailureSource::Provider), ..Self::of_kind(kind) }
+    }
+
+    pub(crate) fn transport(error: TransportError) -> Self {
+        let kind = match error {
+            TransportError::TooLarge => ErrorKind::Malformed,
+            _ => ErrorKind::Transport,
+        };
+        let unspent = matches!(error, TransportError::NotSent(_));
+        Self { unspent, source: Some(FailureSource::Transport(error)), ..Self::of_kind(kind) }
+    }
+
+    /// The server answered, and its answer grants nothing or cannot be used.
+    ///
+    /// A refusal is a refusal whatever the status. Otherwise the status speaks first: behind a 502 the body is the
+    /// proxy's. 500, 502, 504 and an answer of success that cannot be read leave open whether the refresh token was
+    /// spent; any other status says that it was not.
+    pub(crate) fn answer(error: ProviderError, head: AnswerHead, grant: GrantKind) -> Self {
+        let kind = match error.kind() {
+            ProviderErrorKind::Refused => ErrorKind::Refused,
+            _ if head.is_unavailable() => ErrorKind::Unavailable,
+            ProviderErrorKind::Unavailable | ProviderErrorKind::ServerError => ErrorKind::Unavailable,
+            ProviderErrorKind::Malformed => ErrorKind::Malformed,
+            ProviderErrorKind::Fault => ErrorKind::Fault,
+        };
+        let refused = kind == ErrorKind::Refused;
+        let unspent = refused || !head.leaves_fate_open(error.kind());
+        Self {
+            permanent: refused,
+            unspent,
+            login_refused: refused && grant == GrantKind::Login,
+            refresh_refused: refused && grant == GrantKind::Refresh,
+            retry_after: head.retry_after.filter(|_| !refused),
+            source: Some(FailureSource::Provider(error)),
+            ..Self::of_kind(kind)
+        }
+    }
+
+    /// The failure as its waiters see it.
+    pub(crate) fn share(&self, retry_at: Option<SystemTime>) -> RefreshFailure {
+        RefreshFailure::new(self.kind, retry_at, self.source.clone())
+    }
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.kind.fmt(f)?;
+        match &self.source {
+            Some(FailureSource::Provider(error)) => write!(f, ": {error}"),
+            Some(FailureSource::Transport(error)) => write!(f, ": {error}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl AnswerHead {
+    pub(crate) fn new(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> Self {
+        Self { status, retry_after: headers.get(RETRY_AFTER).and_then(|value| retry_after(value.to_str().ok()?, now)) }
+    }
+
+    fn is_unavailable(self) -> bool {
+        self.status.is_server_error() || self.status == StatusCode::TOO_MANY_REQUESTS
+    }
+
+    fn leaves_fate_open(self, kind: ProviderErrorKind) -> bool {
+        match (self.status, kind) {
+            (StatusCode::INTERNAL_SERVER_ERROR | StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT, _) => true,
+            (_, ProviderErrorKind::ServerError) => true,
+            (status, kind) => status.is_success() && kind == ProviderErrorKind::Malformed,
+        }
+    }
+}
+
+/// Seconds, or an HTTP date ([RFC 9110, section 10.2.3](https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3)).
+fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
+    let value = value.trim();
+    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More digits than fit mean "very long", which is capped anyway.
+        return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
+    }
+    Some(httpdate::parse_http_date(value).ok()?.duration_since(now).unwrap_or_default())
+}

@@ -1,0 +1,129 @@
+//! How a session stands, and what happens to it, for people and for monitors.
+
+use std::{fmt, time::SystemTime};
+
+use tokio::sync::broadcast;
+
+use crate::{
+    clock::Now,
+    error::{ErrorKind, RefreshFailure},
+    session::{lifetime::Freshness, state::Snapshot},
+    token::Generation,
+};
+
+/// How a session stands at one moment. It holds no secret.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Status {
+    /// The state, in one word.
+    pub condition: Condition,
+    /// The number of the current token set.
+    pub generation: Generation,
+    /// When the current token ends, where that is known.
+    pub expires_at: Option<SystemTime>,
+    /// The last failure for the current token set.
+    pub last_error: Option<ErrorKind>,
+    /// Since when the session has been failing.
+    pub failing_since: Option<SystemTime>,
+    /// When the next login or refresh is due after a failure. `None` with an error: not until somebody signs in.
+    pub retry_at: Option<SystemTime>,
+}
+
+/// The state of a session, in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Condition {
+    /// There is no token, and none is being fetched.
+    SignedOut,
+    /// The token is good.
+    Fresh,
+    /// The token is good, and its successor is due.
+    Soft,
+    /// The token is at its hard point or past its end.
+    Expired,
+    /// A login or refresh is in progress. It wins over the other states.
+    Refreshing,
+    /// The last login or refresh failed. The token, if there is one, is used until its end.
+    Failing,
+}
+
+/// What happened to a session.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// Another token set is in place.
+    TokenChanged {
+        /// Its number.
+        generation: Generation,
+    },
+    /// The application signed out.
+    SignedOut {
+        /// The number of the state without a token set.
+        generation: Generation,
+    },
+    /// A login or refresh failed.
+    RefreshFailed {
+        /// The number of the token set that is still in place.
+        generation: Generation,
+        /// Why, and when the next try is due.
+        failure: RefreshFailure,
+    },
+}
+
+/// A subscription to the events of a session.
+#[derive(Debug)]
+pub struct Events(broadcast::Receiver<Event>);
+
+impl Status {
+    pub(crate) fn of(state: &Snapshot, now: Now) -> Self {
+        let freshness = state.token.as_ref().map(|issued| issued.lifetime.at(now));
+        let condition = match freshness {
+            _ if state.flight.is_some() => Condition::Refreshing,
+            _ if state.failure.is_some() => Condition::Failing,
+            None => Condition::SignedOut,
+            Some(Freshness::Fresh) => Condition::Fresh,
+            Some(Freshness::Soft) => Condition::Soft,
+            Some(Freshness::Hard | Freshness::Expired) => Condition::Expired,
+        };
+        let failure = state.failure.as_ref();
+        Self {
+            condition,
+            generation: state.generation,
+            expires_at: state.token.as_ref().and_then(|issued| issued.token.expiry().time()),
+            last_error: failure.map(|remembered| remembered.failure.kind()),
+            failing_since: failure.map(|remembered| remembered.since.wall),
+            retry_at: failure.and_then(|remembered| remembered.failure.retry_at()),
+        }
+    }
+}
+
+impl Events {
+    pub(crate) fn new(receiver: broadcast::Receiver<Event>) -> Self {
+        Self(receiver)
+    }
+
+    /// The next event, or `None` once the session is gone. A subscriber that falls behind by more than 64 events
+    /// misses the oldest.
+    pub async fn recv(&mut self) -> Option<Event> {
+        loop {
+            match self.0.recv().await {
+                Ok(event) => return Some(event),
+                Err(broadcast::error::RecvError::Lagged(_)) => {}
+                Err(broadcast::error::RecvError::Closed) => return None,
+            }
+        }
+    }
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::SignedOut => "signed-out",
+            Self::Fresh => "fresh",
+            Self::Soft => "soft",
+            Self::Expired => "expired",
+            Self::Refreshing => "refreshing",
+            Self::Failing => "failing",
+        })
+    }
+}

@@ -1,0 +1,132 @@
+//! Any tower service as the way to the token endpoint: erased, bounded, never redirected.
+
+use std::{
+    error::Error as StdError,
+    fmt, io,
+    sync::{Mutex, PoisonError},
+};
+
+use bytes::{Buf, Bytes};
+use http::{Request, Response};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited, combinators::UnsyncBoxBody};
+use tower::{Service, ServiceExt, util::BoxCloneService};
+
+use crate::error::BoxError;
+
+/// More than any token answer needs.
+const ANSWER_LIMIT: usize = 1024 * 1024;
+
+/// Marks a token request, so that any layer of this crate passes it on untouched. Without the mark a token request
+/// through a client that the layer itself wraps would wait for its own outcome.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TokenRequest;
+
+/// The way to the token endpoint.
+pub(crate) struct Transport(Mutex<Erased>);
+
+type Erased = BoxCloneService<Request<Full<Bytes>>, Response<UnsyncBoxBody<Bytes, Interrupted>>, BoxError>;
+
+/// The body of an answer broke off.
+#[derive(Debug)]
+struct Interrupted(Option<io::ErrorKind>);
+
+/// Why there is no token answer. Only fixed words: an HTTP client's own message may print the URL, and with it a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TransportError {
+    /// Nothing was sent.
+    NotSent(Option<io::ErrorKind>),
+    /// Something may have been sent, and no answer came back.
+    NoAnswer(Option<io::ErrorKind>),
+    /// The answer broke off.
+    Interrupted(Option<io::ErrorKind>),
+    /// The answer is longer than [`ANSWER_LIMIT`].
+    TooLarge,
+}
+
+impl Transport {
+    pub(crate) fn new<S, B>(service: S) -> Self
+    where
+        S: Service<Request<Full<Bytes>>, Response = Response<B>> + Clone + Send + 'static,
+        S::Error: Into<BoxError>,
+        S::Future: Send + 'static,
+        B: http_body::Body + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let erased = service
+            .map_response(|answer: Response<B>| {
+                answer.map(|body| {
+                    let body = body.map_frame(|frame| {
+                        frame.map_data(|mut data| {
+                            let remaining = data.remaining();
+                            data.copy_to_bytes(remaining)
+                        })
+                    });
+                    body.map_err(|error| Interrupted(io_kind(&*error.into()))).boxed_unsync()
+                })
+            })
+            .map_err(Into::into);
+        Self(Mutex::new(BoxCloneService::new(erased)))
+    }
+
+    /// Sends a token request and reads the whole answer, whatever its status; a redirect is an answer like any other.
+    pub(crate) async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
+        let mut request = request.map(Full::new);
+        request.extensions_mut().insert(TokenRequest);
+        let mut service = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let ready = service.ready().await.map_err(|error| TransportError::NotSent(io_kind(&*error)))?;
+        let answer = ready.call(request).await.map_err(|error| match io_kind(&*error) {
+            // Only connecting to a peer can be refused.
+            kind @ Some(io::ErrorKind::ConnectionRefused) => TransportError::NotSent(kind),
+            kind => TransportError::NoAnswer(kind),
+        })?;
+        let (head, body) = answer.into_parts();
+        match Limited::new(body, ANSWER_LIMIT).collect().await {
+            Ok(body) => Ok(Response::from_parts(head, body.to_bytes())),
+            Err(error) if error.is::<LengthLimitError>() => Err(TransportError::TooLarge),
+            Err(error) => Err(TransportError::Interrupted(error.downcast_ref().and_then(|Interrupted(kind)| *kind))),
+        }
+    }
+}
+
+/// The first I/O error in the chain, by kind: its message could be anything.
+fn io_kind(error: &(dyn StdError + 'static)) -> Option<io::ErrorKind> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            return Some(error.kind());
+        }
+        next = error.source();
+    }
+    None
+}
+
+impl StdError for Interrupted {}
+
+impl fmt::Display for Interrupted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the token answer broke off")
+    }
+}
+
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Transport")
+    }
+}
+
+impl StdError for TransportError {}
+
+impl fmt::Display for TransportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (text, kind) = match self {
+            Self::NotSent(kind) => ("the token request could not be sent", kind),
+            Self::NoAnswer(kind) => ("no answer to the token request", kind),
+            Self::Interrupted(kind) => ("the token answer broke off", kind),
+            Self::TooLarge => ("the token answer is larger than 1 MiB", &None),
+        };
+        match kind {
+            Some(kind) => write!(f, "{text}: {kind}"),
+            None => f.write_str(text),
+        }
+    }
+}

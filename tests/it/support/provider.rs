@@ -1,0 +1,157 @@
+//! A provider for a protocol as plain as can be: `POST /login`, and `POST /refresh` with the refresh token as body, are
+//! answered `access refresh lifetime-in-seconds`, the last two optional (`-`).
+
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode, Uri, header, request, response};
+use secrecy::{ExposeSecret, SecretString};
+use tower_auth_refresh::{
+    Provider,
+    credential::Credential,
+    provider::{Context, Grant, GrantKind, ProviderError, Reason, Verdict},
+    token::{Expiry, TokenSet},
+};
+
+#[derive(Clone)]
+pub struct TestProvider {
+    pub can_log_in: bool,
+    pub place: Place,
+    /// Whether a rejection is also looked for in the body: `{"rejected":true}`.
+    pub reads_body: bool,
+    pub single_use: bool,
+    pub origin: Uri,
+    pub idp: &'static str,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    Bearer,
+    Query,
+    Cookie,
+    Signed,
+}
+
+const NAME: &str = "test";
+
+impl TestProvider {
+    pub fn new() -> Self {
+        Self {
+            can_log_in: true,
+            place: Place::Bearer,
+            reads_body: false,
+            single_use: true,
+            origin: Uri::from_static("https://api.test"),
+            idp: "https://id.test",
+        }
+    }
+
+    pub fn without_login() -> Self {
+        Self { can_log_in: false, ..Self::new() }
+    }
+
+    pub fn placed(place: Place) -> Self {
+        Self { place, ..Self::new() }
+    }
+
+    /// A token set as the authorization server would grant it, `number` naming its tokens.
+    pub fn token(number: u64, lifetime: Duration, now: SystemTime) -> TokenSet {
+        TokenSet::new(format!("access-{number}"))
+            .with_refresh_token(format!("refresh-{number}"))
+            .with_issued_at(now)
+            .with_expiry(Expiry::At(now + lifetime))
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "a provider puts secrets on the wire")]
+fn expose(secret: &SecretString) -> &str {
+    secret.expose_secret()
+}
+
+impl Provider for TestProvider {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn next_grant(&self, token: Option<&TokenSet>, why: Reason, _: SystemTime) -> Option<GrantKind> {
+        let login = self.can_log_in.then_some(GrantKind::Login);
+        let refresh = token.and_then(TokenSet::refresh_token).map(|_| GrantKind::Refresh);
+        match why {
+            Reason::NoToken | Reason::RefreshRefused | Reason::SignIn => login,
+            Reason::MaybeSpent => login.or(refresh),
+            _ => refresh.or(login),
+        }
+    }
+
+    fn request(&self, grant: Grant<'_>, _: &Context) -> Result<Request<Bytes>, ProviderError> {
+        let (path, body) = match grant {
+            Grant::Login => ("login", String::from("credentials")),
+            Grant::Refresh(token) => ("refresh", token.refresh_token().map(expose).unwrap_or_default().to_owned()),
+        };
+        Request::post(format!("{}/{path}", self.idp))
+            .body(body.into())
+            .map_err(|_| ProviderError::fault(NAME, "is not a request"))
+    }
+
+    fn parse(&self, _: Grant<'_>, answer: Response<Bytes>, cx: &Context) -> Result<TokenSet, ProviderError> {
+        if matches!(answer.status(), StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED) {
+            return Err(ProviderError::refused(NAME, "is refused").with_code(answer.status().as_u16().into()));
+        }
+        let malformed = |reason| ProviderError::malformed(NAME, "body", reason);
+        if !answer.status().is_success() {
+            return Err(malformed("is not a success"));
+        }
+        let text = std::str::from_utf8(answer.body()).map_err(|_| malformed("is not text"))?;
+        let mut fields = text.split(' ').map(|field| if field == "-" { "" } else { field });
+        let access = fields.next().filter(|access| !access.is_empty()).ok_or(malformed("is empty"))?;
+        let mut token = TokenSet::new(access).with_issued_at(cx.now);
+        if let Some(refresh) = fields.next().filter(|refresh| !refresh.is_empty()) {
+            token = token.with_refresh_token(refresh);
+        }
+        if let Some(lifetime) = fields.next().filter(|lifetime| !lifetime.is_empty()) {
+            let lifetime = lifetime.parse().map_err(|_| malformed("has no lifetime"))?;
+            token = token.with_expiry(Expiry::At(cx.now + Duration::from_secs(lifetime)));
+        }
+        Ok(token)
+    }
+
+    fn credential(&self, token: &TokenSet) -> Result<Credential, ProviderError> {
+        let token = token.access_token();
+        match self.place {
+            Place::Bearer => Credential::bearer(token),
+            Place::Query => Credential::query("token", token),
+            Place::Cookie => Credential::cookie("token", token),
+            Place::Signed => return Ok(Credential::signed()),
+        }
+        .map_err(|_| ProviderError::malformed(NAME, "access_token", "fits into no request"))
+    }
+
+    /// Signs by the token and the time, so that each attempt can be seen to have a signature of its own.
+    fn sign(&self, token: &TokenSet, request: &mut request::Parts, cx: &Context) -> Result<(), ProviderError> {
+        let time = cx.now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
+        let value = format!("Signed {} {time}", expose(token.access_token()));
+        let value = value.parse().map_err(|_| ProviderError::fault(NAME, "is no header"))?;
+        request.headers.insert(header::AUTHORIZATION, value);
+        Ok(())
+    }
+
+    fn judge(&self, answer: &response::Parts) -> Verdict {
+        match answer.status {
+            StatusCode::UNAUTHORIZED => Verdict::Rejected,
+            _ if self.reads_body => Verdict::ReadBody,
+            _ => Verdict::Accepted,
+        }
+    }
+
+    fn judge_body(&self, _: &response::Parts, body: &[u8]) -> bool {
+        body == br#"{"rejected":true}"#
+    }
+
+    fn origin(&self) -> Option<&Uri> {
+        Some(&self.origin)
+    }
+
+    fn single_use(&self) -> bool {
+        self.single_use
+    }
+}
