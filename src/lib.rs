@@ -3,6 +3,6 @@ mod challenge;
 pub mod clock;
 pub mod credential;
 pub mod provider;
-mod providers;
+pub mod providers;
 pub mod token;
 pub use provider::Provider;
