@@ -1,1 +1,5 @@
 //! The contract.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "these are tests")]
+
+mod providers;
