@@ -6,7 +6,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, header::CONTENT_TYPE, uri::PathAndQuery};
+use http::{
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header::CONTENT_TYPE, uri::PathAndQuery,
+};
 use percent_encoding::utf8_percent_encode;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{
@@ -18,10 +20,14 @@ use serde_json::{Map, Value};
 use crate::{
     credential::ENCODED,
     provider::{GrantKind, ProviderError, Reason},
+    token::TokenSet,
 };
 
 /// No expiry lies beyond the year 9999: what does is an overflow or a wrong unit.
 const LATEST: Duration = Duration::from_secs(253_402_300_799);
+
+/// No token answer is larger. The transport stops reading there; this holds for answers from elsewhere too.
+const LARGEST: usize = 1 << 20;
 
 /// The choice of a grant, the same for all: refresh what can be refreshed, log in where that cannot help.
 pub(crate) fn next_grant(why: Reason, can_log_in: bool, can_refresh: bool) -> Option<GrantKind> {
@@ -32,6 +38,11 @@ pub(crate) fn next_grant(why: Reason, can_log_in: bool, can_refresh: bool) -> Op
         Reason::Due | Reason::Rejected => refresh.or(login),
         Reason::MaybeSpent => login.or(refresh),
     }
+}
+
+/// Whether `token` has a refresh token that has not ended by `now`, as far as is known.
+pub(crate) fn is_refreshable(token: &TokenSet, now: SystemTime) -> bool {
+    token.refresh_token().is_some() && token.refresh_expires_at().is_none_or(|end| end > now)
 }
 
 /// `base` with `path` behind its own path, and `query` (already encoded, without `?`).
@@ -85,12 +96,32 @@ pub(crate) fn expose(secret: &SecretString) -> &str {
     secret.expose_secret()
 }
 
+/// What a status other than success says by itself.
+pub(crate) fn unsuccessful(provider: &'static str, status: StatusCode) -> ProviderError {
+    let error = match status {
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+            ProviderError::unavailable(provider, "the token endpoint asks for patience")
+        }
+        _ if status.is_server_error() => ProviderError::server_error(provider, "the token endpoint failed"),
+        _ => ProviderError::malformed(provider, "status", "is not a success"),
+    };
+    error.with_code(i64::from(status.as_u16()))
+}
+
+/// Whether the status alone says that the server is overloaded or broken, whatever its body says.
+pub(crate) fn is_failing(status: StatusCode) -> bool {
+    status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS
+}
+
 /// The JSON object in a token answer.
 pub(crate) fn object(provider: &'static str, answer: &Response<Bytes>) -> Result<Map<String, Value>, ProviderError> {
     let body = answer.body();
     let malformed = |reason| Err(ProviderError::malformed(provider, "body", reason));
     if body.trim_ascii().is_empty() {
         return malformed("is empty");
+    }
+    if body.len() > LARGEST {
+        return malformed("is larger than 1 MiB");
     }
     match serde_json::from_slice::<Strict>(body) {
         Ok(Strict(Value::Object(members))) => Ok(members),
