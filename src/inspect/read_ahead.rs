@@ -1,0 +1,138 @@
+//! Reads a body ahead, within bounds, and loses nothing of it.
+
+use std::{
+    borrow::Cow,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http_body::{Body, Frame};
+
+use super::{InspectBody, MAX_BYTES, MAX_TIME, resumed::Read, resumed::Resumed};
+use crate::rt;
+
+/// A body that is being read ahead: to judge it, or to free the connection of an answer that was rejected.
+///
+/// It can be given back at any point, also in the middle, by [`into_body`](Self::into_body).
+pub(crate) struct ReadAhead<B: Body> {
+    body: Pin<Box<Resumed<B>>>,
+    reading: Reading,
+    max_bytes: u64,
+    max_time: Duration,
+    deadline: Option<rt::Sleep>,
+    outcome: Option<Outcome>,
+}
+
+/// Which bodies are worth reading on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// Any.
+    Any,
+    /// One whose first character that is not JSON whitespace is `{`; at any other the reading stops.
+    Object,
+}
+
+/// How far the reading came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// The whole body was read, trailers included.
+    Whole,
+    /// The reading stopped: at a bound, at an error, at a body that is no object, or because the body makes its reader
+    /// wait where no timer runs.
+    Partial,
+}
+
+// ===== impl ReadAhead =====
+
+impl<B: Body> ReadAhead<B> {
+    /// Reads a body that decides whether the token was refused; what is worth reading says
+    /// [`eligible`](super::eligible()).
+    pub(crate) fn to_judge(body: B, reading: Reading) -> Self {
+        Self::new(body, reading, MAX_BYTES, MAX_TIME)
+    }
+
+    /// Reads an answer that was rejected and may yet be handed to the caller, so that its HTTP/1 connection or HTTP/2
+    /// slot becomes free.
+    pub(crate) fn to_drain(body: B) -> Self {
+        Self::new(body, Reading::Any, MAX_BYTES, MAX_TIME)
+    }
+
+    pub(super) fn new(body: B, reading: Reading, max_bytes: u64, max_time: Duration) -> Self {
+        let body = Box::pin(Resumed::new(body));
+        Self { body, reading, max_bytes, max_time, deadline: None, outcome: None }
+    }
+
+    /// Reads on. Once it is ready it stays so, with the same outcome, and reads no further.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
+        if let Some(outcome) = self.outcome {
+            return Poll::Ready(outcome);
+        }
+        let outcome = ready!(self.poll_outcome(cx));
+        self.outcome = Some(outcome);
+        self.deadline = None;
+        Poll::Ready(outcome)
+    }
+
+    /// The data that was read so far; borrowed where it came in one frame.
+    pub(crate) fn bytes(&self) -> Cow<'_, [u8]> {
+        let mut frames = self.body.frames().iter().filter_map(Frame::data_ref);
+        match (frames.next(), frames.next()) {
+            (None, _) => Cow::Borrowed(&[]),
+            (Some(only), None) => Cow::Borrowed(only),
+            (Some(first), Some(second)) => {
+                Cow::Owned([first, second].into_iter().chain(frames).flatten().copied().collect())
+            }
+        }
+    }
+
+    /// The body as it came, wherever the reading stands.
+    pub(crate) fn into_body(self) -> InspectBody<B> {
+        InspectBody::resumed(self.body)
+    }
+
+    fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
+        loop {
+            match self.body.as_mut().poll_read(cx) {
+                Poll::Ready(Read::Frame) if self.is_worth_reading_on() => {}
+                Poll::Ready(Read::Frame | Read::Error) => return Poll::Ready(Outcome::Partial),
+                Poll::Ready(Read::End) => return Poll::Ready(Outcome::Whole),
+                Poll::Pending => return self.poll_deadline(cx).map(|()| Outcome::Partial),
+            }
+        }
+    }
+
+    fn is_worth_reading_on(&mut self) -> bool {
+        // Frames without data cost memory as well, and a body may have any number of them.
+        let frames = u64::try_from(self.body.frames().len()).unwrap_or(u64::MAX);
+        if self.body.bytes() > self.max_bytes || frames > self.max_bytes {
+            return false;
+        }
+        if self.reading == Reading::Object {
+            match self.body.frames().back().and_then(Frame::data_ref).and_then(first_character) {
+                None => {}
+                Some(b'{') => self.reading = Reading::Any,
+                Some(_) => return false,
+            }
+        }
+        true
+    }
+
+    /// The timer is set when the body first makes its reader wait: one that is there already needs none.
+    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.deadline.is_none() {
+            self.deadline = rt::sleep(self.max_time);
+        }
+        match &mut self.deadline {
+            Some(deadline) => Pin::new(deadline).poll(cx),
+            None => Poll::Ready(()),
+        }
+    }
+}
+
+/// The first byte that is not whitespace ([RFC 8259, section 2](https://www.rfc-editor.org/rfc/rfc8259#section-2)).
+fn first_character(data: &Bytes) -> Option<u8> {
+    data.iter().copied().find(|byte| !matches!(byte, b' ' | b'\t' | b'\n' | b'\r'))
+}
