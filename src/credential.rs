@@ -5,7 +5,6 @@ use std::fmt;
 use http::{
     HeaderName, HeaderValue, Uri,
     header::{self, COOKIE},
-    request,
     uri::PathAndQuery,
 };
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
@@ -128,14 +127,6 @@ impl Credential {
         }
         Ok(())
     }
-
-    /// Puts the credential on the head of a token request that a provider is building.
-    pub(crate) fn apply_to(&self, head: &mut request::Parts) -> Result<(), DoesNotFit> {
-        let mut request = http::Request::from_parts(head.clone(), ());
-        self.apply(&mut request)?;
-        *head = request.into_parts().0;
-        Ok(())
-    }
 }
 
 impl fmt::Debug for Credential {
@@ -211,127 +202,4 @@ fn with_cookie(headers: &http::HeaderMap, name: &str, pair: &str) -> Option<Head
 }
 
 #[cfg(test)]
-mod tests {
-    use http::Request;
-
-    use super::*;
-
-    fn sent(credential: Result<Credential, InvalidCredential>, uri: &str, cookies: &[&str]) -> Request<()> {
-        let mut request = Request::builder().uri(uri);
-        for cookie in cookies {
-            request = request.header(COOKIE, *cookie);
-        }
-        let mut request = request.body(()).unwrap();
-        credential.unwrap().apply(&mut request).unwrap();
-        request
-    }
-
-    fn query(name: &str, uri: &str) -> String {
-        sent(Credential::query(name, &"a+b/c=".into()), uri, &[]).uri().to_string()
-    }
-
-    #[test]
-    fn a_query_credential_replaces_its_parameter_in_place_and_keeps_all_others_byte_for_byte() {
-        let uri = "https://h.example:8443/p%2Fq?x=%7e&token=old&y=a+b%20c&&z";
-        assert_eq!(query("token", uri), "https://h.example:8443/p%2Fq?x=%7e&token=a%2Bb%2Fc%3D&y=a+b%20c&&z");
-    }
-
-    #[test]
-    fn a_query_credential_stands_behind_all_others_where_there_was_none_of_its_name() {
-        assert_eq!(query("token", "https://h.example/p"), "https://h.example/p?token=a%2Bb%2Fc%3D");
-        assert_eq!(query("token", "https://h.example"), "https://h.example/?token=a%2Bb%2Fc%3D");
-        assert_eq!(query("token", "https://h.example/?"), "https://h.example/?token=a%2Bb%2Fc%3D");
-        assert_eq!(query("token", "/p?tokens=1&Token=2"), "/p?tokens=1&Token=2&token=a%2Bb%2Fc%3D");
-    }
-
-    #[test]
-    fn a_query_credential_leaves_one_parameter_of_its_name_however_that_is_written() {
-        assert_eq!(query("token", "/p?token&a=1&%74oken=x&token=y=z"), "/p?token=a%2Bb%2Fc%3D&a=1");
-    }
-
-    #[test]
-    fn applying_a_query_credential_twice_changes_nothing() {
-        let once = query("token", "/p?a=1");
-        assert_eq!(query("token", &once), once);
-    }
-
-    #[test]
-    fn a_header_credential_replaces_the_header_and_is_sensitive() {
-        let credential = Credential::header(header::AUTHORIZATION, &"bare token".into()).unwrap();
-        let mut request = Request::builder().header("authorization", "old").body(()).unwrap();
-        credential.apply(&mut request).unwrap();
-        assert_eq!(request.headers().get_all("authorization").iter().collect::<Vec<_>>(), ["bare token"]);
-        assert!(request.headers()["authorization"].is_sensitive());
-    }
-
-    #[test]
-    fn a_cookie_credential_replaces_its_cookie_and_keeps_all_others() {
-        let request = sent(Credential::cookie("Auth", &"a;b".into()), "/", &["x=1;Auth=old;  y=\"2\"", "auth=3; Auth"]);
-        let cookies: Vec<_> = request.headers().get_all(COOKIE).iter().collect();
-        assert_eq!(cookies, ["x=1; y=\"2\"; auth=3; Auth=a%3Bb"]);
-        assert!(cookies[0].is_sensitive());
-    }
-
-    #[test]
-    fn a_signed_credential_leaves_the_request_alone() {
-        let request = sent(Ok(Credential::signed()), "/p?a", &["x=1"]);
-        assert_eq!((request.uri().to_string().as_str(), request.headers().len()), ("/p?a", 1));
-    }
-
-    #[test]
-    fn a_token_request_carries_the_credential_in_its_head() {
-        let (mut head, ()) = Request::builder().uri("/p?a=1").body(()).unwrap().into_parts();
-        Credential::query("token", &"t".into()).unwrap().apply_to(&mut head).unwrap();
-        assert_eq!(head.uri, "/p?a=1&token=t");
-    }
-
-    #[test]
-    fn a_credential_that_makes_the_uri_too_long_does_not_fit() {
-        let mut request = Request::new(());
-        let credential = Credential::query("token", &"t".repeat(70_000).into()).unwrap();
-        assert_eq!(credential.apply(&mut request), Err(DoesNotFit));
-        assert_eq!(request.uri(), "/");
-    }
-
-    #[test]
-    fn an_empty_token_or_one_with_a_line_break_is_invalid_everywhere() {
-        for token in ["", "S3CR3T\r\nx: y"] {
-            let token = token.into();
-            assert_eq!(Credential::header(header::AUTHORIZATION, &token).unwrap_err(), InvalidCredential);
-            assert_eq!(Credential::bearer(&token).unwrap_err(), InvalidCredential);
-            assert_eq!(Credential::query("token", &token).unwrap_err(), InvalidCredential);
-            assert_eq!(Credential::cookie("token", &token).unwrap_err(), InvalidCredential);
-        }
-        assert_eq!(Credential::query("", &"t".into()).unwrap_err(), InvalidCredential);
-    }
-
-    #[test]
-    fn a_caller_overrides_a_header_but_not_a_query_or_a_cookie() {
-        let token = "t".into();
-        let request = Request::builder()
-            .uri("/?token=mine")
-            .header("authorization", "mine")
-            .header("cookie", "token=mine")
-            .body(())
-            .unwrap();
-        assert!(Credential::bearer(&token).unwrap().is_overridden_by(&request));
-        assert!(Credential::signed().is_overridden_by(&request));
-        assert!(!Credential::query("token", &token).unwrap().is_overridden_by(&request));
-        assert!(!Credential::cookie("token", &token).unwrap().is_overridden_by(&request));
-        assert!(!Credential::bearer(&token).unwrap().is_overridden_by(&Request::new(())));
-    }
-
-    #[test]
-    fn no_credential_prints_its_token() {
-        let token = "S3CR3T".into();
-        let all = [
-            Credential::header(header::AUTHORIZATION, &token),
-            Credential::query("token", &token),
-            Credential::cookie("token", &token),
-        ];
-        for credential in all {
-            let printed = format!("{:?}", credential.unwrap());
-            assert!(printed.starts_with("Credential(") && !printed.contains("S3CR3T"), "{printed}");
-        }
-    }
-}
+mod tests;

@@ -31,10 +31,10 @@ pin_project! {
     #[project = RestProj]
     enum Rest<B> {
         More { #[pin] body: B },
-        // The body is dropped as soon as it has ended, with whatever connection or permit it holds. Its last hint stays:
-        // one that is sharper than the original's would make a proxy declare a length where it has sent chunks, and
-        // HTTP/1 trailers need chunks.
-        Ended { hint: SizeHint },
+        // The body is dropped as soon as it has ended, with whatever connection or permit it holds. The bounds of its
+        // last hint stay: a hint that is sharper than the original's would make a proxy declare a length where it has
+        // sent chunks, and HTTP/1 trailers need chunks.
+        Ended { lower: u64, upper: Option<u64> },
     }
 }
 
@@ -77,7 +77,7 @@ impl<B: Body> Resumed<B> {
             }
             None => {
                 let hint = this.rest.size_hint();
-                this.rest.set(Rest::Ended { hint });
+                this.rest.set(Rest::Ended { lower: hint.lower(), upper: hint.upper() });
                 Read::End
             }
         };
@@ -107,12 +107,8 @@ impl<B: Body> Body for Resumed<B> {
 
     fn size_hint(&self) -> SizeHint {
         let rest = self.rest.size_hint();
-        let mut hint = SizeHint::new();
-        hint.set_lower(rest.lower().saturating_add(self.bytes));
-        if let Some(upper) = rest.upper().and_then(|upper| upper.checked_add(self.bytes)) {
-            hint.set_upper(upper);
-        }
-        hint
+        let upper = rest.upper().and_then(|upper| upper.checked_add(self.bytes));
+        size_hint(rest.lower().saturating_add(self.bytes), upper)
     }
 }
 
@@ -139,9 +135,18 @@ impl<B: Body> Body for Rest<B> {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::More { body } => body.size_hint(),
-            Self::Ended { hint } => hint.clone(),
+            Self::Ended { lower, upper } => size_hint(*lower, *upper),
         }
     }
+}
+
+fn size_hint(lower: u64, upper: Option<u64>) -> SizeHint {
+    let mut hint = SizeHint::new();
+    hint.set_lower(lower);
+    if let Some(upper) = upper {
+        hint.set_upper(upper);
+    }
+    hint
 }
 
 fn data_len(frame: &Frame<Bytes>) -> u64 {
