@@ -1,1 +1,5 @@
 //! The contract.
+
+#[path = "../../examples/loopback/mod.rs"]
+mod loopback;
+mod loopback_servers;
