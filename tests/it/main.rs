@@ -10,5 +10,8 @@
 #![allow(unreachable_pub, reason = "nothing outside of a test binary reaches anything in it")]
 
 mod first_token;
+#[path = "../../examples/loopback/mod.rs"]
+mod loopback;
+mod loopback_servers;
 mod providers;
 mod support;

@@ -304,8 +304,8 @@ fn a_body_that_is_no_object_is_malformed() {
         (r#"["hush"]"#.to_owned(), "body: is not a JSON object"),
         (SEED_ANSWER[..400].to_owned(), "body: is truncated JSON"),
         (format!("{SEED_ANSWER}hush"), "body: is not JSON"),
-        ("hush".repeat(512 * 1024), "body: is not JSON"),
-        ("[".repeat(2 * 1024 * 1024), "body: is not JSON"),
+        ("hush".repeat(512 * 1024), "body: is larger than 1 MiB"),
+        ("[".repeat(2 * 1024 * 1024), "body: is larger than 1 MiB"),
         (" ".repeat(2 * 1024 * 1024), "body: is empty"),
     ] {
         let error = refreshed(200, &body).unwrap_err();

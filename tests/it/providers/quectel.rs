@@ -316,8 +316,8 @@ fn a_field_that_cannot_be_read_is_named_with_its_reason() {
         (String::new(), "body: is empty"),
         (r#"["hush"]"#.to_owned(), "body: is not a JSON object"),
         (SEED_ANSWER[..60].to_owned(), "body: is truncated JSON"),
-        ("hush".repeat(512 * 1024), "body: is not JSON"),
-        ("[".repeat(2 * 1024 * 1024), "body: is not JSON"),
+        ("hush".repeat(512 * 1024), "body: is larger than 1 MiB"),
+        ("[".repeat(2 * 1024 * 1024), "body: is larger than 1 MiB"),
     ] {
         let error = refreshed(200, &body).unwrap_err();
         assert_error(&error, ProviderErrorKind::Malformed, &format!("quectel: {display}"));

@@ -1,0 +1,118 @@
+//! Servers that speak the four documented APIs, on this machine and in this process.
+//!
+//! They are written from the APIs' documents, from the server's side: they share no code with the crate's providers,
+//! so that a mistake in one of the two shows. Each has its own login, its own clock, and single-use refresh tokens
+//! that rotate: whoever presents a spent one loses the whole session, and [`Counts::double_spent`] tells.
+//!
+//! [`Loopback::answer`] needs neither a socket nor a runtime. [`serve`] puts it on a port of this machine,
+//! [`serve_connection`] on anything that reads and writes, and [`in_process`] behind a tower service.
+
+#![allow(dead_code, unused_imports, reason = "shared by the quickstart and the tests: neither uses everything")]
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a server of a demonstration ends with its message when what it says of itself is wrong"
+)]
+
+mod accuat;
+mod call;
+mod clock;
+mod counts;
+mod fashion_world;
+mod kanfang;
+mod ledger;
+mod quectel;
+mod serve;
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::SystemTime,
+};
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, header::DATE};
+use tower_auth_refresh::clock::Clock;
+
+pub(crate) use self::{
+    accuat::AccuatApi,
+    call::Call,
+    clock::DemoClock,
+    counts::{Counts, Outcome},
+    fashion_world::FashionWorldApi,
+    kanfang::KanfangApi,
+    quectel::QuectelApi,
+    serve::{HttpClient, Server, http1_client, http2_client, in_process, serve, serve_connection},
+};
+
+/// What one API's documents say, seen from its server: no socket, and the time is told.
+pub(crate) trait Api: Send + 'static {
+    /// Answers one call, and says what kind of answer it was.
+    fn handle(&mut self, call: &Call, now: SystemTime) -> (Outcome, Response<Bytes>);
+
+    /// Ends every access token before its time. Refresh tokens stay valid, where there are any.
+    fn revoke(&mut self);
+}
+
+/// How an API says that an access token is refused, where its documents leave room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// HTTP 200, and the envelope's own code.
+    Envelope,
+    /// HTTP 401.
+    Status,
+    /// HTTP 302 to a login page.
+    Redirect,
+}
+
+/// One API with its clock and its counters. Clones are the same server.
+#[derive(Clone)]
+pub(crate) struct Loopback {
+    clock: Arc<dyn Clock>,
+    state: Arc<Mutex<State>>,
+}
+
+struct State {
+    api: Box<dyn Api>,
+    counts: Counts,
+}
+
+impl Loopback {
+    pub(crate) fn new(api: impl Api, clock: impl Clock) -> Self {
+        Self::boxed(Box::new(api), clock)
+    }
+
+    pub(crate) fn boxed(api: Box<dyn Api>, clock: impl Clock) -> Self {
+        let state = State { api, counts: Counts::default() };
+        Self { clock: Arc::new(clock), state: Arc::new(Mutex::new(state)) }
+    }
+
+    /// Answers one request. The answer is dated by the server's own clock, as a client may set its own by it.
+    pub(crate) fn answer(&self, request: Request<Bytes>) -> Response<Bytes> {
+        let now = self.clock.now().wall;
+        let call = Call::read(request);
+        let mut response = {
+            let mut state = self.state();
+            let (outcome, response) = state.api.handle(&call, now);
+            state.counts.record(outcome);
+            response
+        };
+        let date = HeaderValue::from_str(&httpdate::fmt_http_date(now)).expect("a date is ASCII");
+        response.headers_mut().insert(DATE, date);
+        response
+    }
+
+    /// Ends every access token before its time; see [`Api::revoke`].
+    pub(crate) fn revoke(&self) {
+        self.state().api.revoke();
+    }
+
+    /// Everything counted so far, read at one instant.
+    pub(crate) fn counts(&self) -> Counts {
+        self.state().counts
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
