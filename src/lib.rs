@@ -1,4 +1,6 @@
-//! x
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod attempt;
 mod challenge;
 pub mod clock;
