@@ -8,12 +8,19 @@ use crate::{
     clock::Now,
     decide::{Judged, Next},
     error::{BoxError, Error, RefreshFailure},
-    layer::Options,
+    http_service::HttpService,
     provider::{Provider, Verdict},
-    service::HttpService,
     session::{Issued, Joined, Session, Snapshot},
     token::Generation,
 };
+
+/// How a service uses its session.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Options {
+    pub(crate) replays: u8,
+    pub(crate) error_after_failed_refresh: bool,
+    pub(crate) fixed_peer: bool,
+}
 
 /// A request, its copy for a replay, and the service that sends it.
 pub(crate) struct Attempt<S, P, B> {

@@ -15,9 +15,9 @@ use crate::{
     attempt::Attempt,
     decide::Next,
     error::{BoxError, Error, ErrorKind, RefreshFailure},
+    http_service::HttpService,
     inspect::{InspectBody, Outcome, ReadAhead, eligible},
     provider::{Provider, Verdict},
-    service::HttpService,
     session::{Joined, Plan, flight::Ticket},
 };
 

@@ -4,7 +4,7 @@ use std::{fmt, marker::PhantomData};
 
 use tower_layer::Layer;
 
-use crate::{replay::CloneBody, service::AuthRefresh, session::Session};
+use crate::{attempt::Options, replay::CloneBody, service::AuthRefresh, session::Session};
 
 /// Wraps HTTP client services so that their requests carry a session's token.
 ///
@@ -14,14 +14,6 @@ pub struct AuthRefreshLayer<P, R = CloneBody> {
     session: Session<P>,
     options: Options,
     replay: PhantomData<fn() -> R>,
-}
-
-/// How a service uses its session.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Options {
-    pub(crate) replays: u8,
-    pub(crate) error_after_failed_refresh: bool,
-    pub(crate) fixed_peer: bool,
 }
 
 impl<P> AuthRefreshLayer<P> {

@@ -8,6 +8,7 @@ pub mod credential;
 mod decide;
 pub mod error;
 pub mod future;
+mod http_service;
 pub mod inspect;
 pub mod layer;
 mod origin;

@@ -1,5 +1,7 @@
 //! The service: decides for each request whether it goes out at once, waits, or passes untouched.
 
+pub use crate::http_service::HttpService;
+
 use std::{
     fmt,
     marker::PhantomData,
@@ -7,15 +9,13 @@ use std::{
 };
 
 use http::{Request, Response};
-use http_body::Body;
 use tower_service::Service;
 
 use crate::{
-    attempt::{Attempt, authorize, copy},
+    attempt::{Attempt, Options, authorize, copy},
     error::{BoxError, Error},
     future::ResponseFuture,
     inspect::InspectBody,
-    layer::Options,
     provider::Provider,
     replay::{CloneBody, Replay},
     session::{Plan, Session},
@@ -32,29 +32,6 @@ pub struct AuthRefresh<S, P, R = CloneBody> {
     session: Session<P>,
     options: Options,
     replay: PhantomData<fn() -> R>,
-}
-
-/// An HTTP client service as the layer needs it: implemented for every `Clone` service from `Request<B>` to
-/// `Response<impl Body>`.
-pub trait HttpService<B>:
-    Service<Request<B>, Response = Response<Self::ResponseBody>> + Clone + sealed::Sealed<B>
-{
-    /// The body of its responses.
-    type ResponseBody: Body;
-}
-
-impl<S, B, T> HttpService<B> for S
-where
-    S: Service<Request<B>, Response = Response<T>> + Clone,
-    T: Body,
-{
-    type ResponseBody = T;
-}
-
-mod sealed {
-    pub trait Sealed<B> {}
-
-    impl<S, B, T> Sealed<B> for S where S: tower_service::Service<http::Request<B>, Response = http::Response<T>> {}
 }
 
 impl<S, P, R> AuthRefresh<S, P, R> {

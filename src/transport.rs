@@ -9,9 +9,7 @@ use std::{
 use bytes::{Buf, Bytes};
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited, combinators::UnsyncBoxBody};
-use tower::{Service, ServiceExt, util::BoxCloneService};
-
-use crate::error::BoxError;
+use tower::{BoxError, Service, ServiceExt, util::BoxCloneService};
 
 /// More than any token answer needs.
 const ANSWER_LIMIT: usize = 1024 * 1024;
