@@ -167,9 +167,7 @@ impl Provider for Quectel {
     }
 
     fn next_grant(&self, token: Option<&TokenSet>, why: Reason, now: SystemTime) -> Option<GrantKind> {
-        let can_refresh = token.is_some_and(|token| {
-            token.refresh_token().is_some() && token.refresh_expires_at().is_none_or(|end| end > now)
-        });
+        let can_refresh = token.is_some_and(|token| wire::is_refreshable(token, now));
         wire::next_grant(why, self.login.is_some(), can_refresh)
     }
 
