@@ -115,6 +115,10 @@ impl Api for AccuatApi {
         }
     }
 
+    fn is_business(&self, path: &str) -> bool {
+        !path.starts_with("/connect/")
+    }
+
     fn revoke(&mut self) {
         self.ledger.revoke();
     }

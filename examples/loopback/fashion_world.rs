@@ -155,6 +155,10 @@ impl Api for FashionWorldApi {
         }
     }
 
+    fn is_business(&self, path: &str) -> bool {
+        path != LOG_IN.1 && path != REFRESH.1
+    }
+
     /// There is no refresh token: a pair that is gone is gone, and only a login helps.
     fn revoke(&mut self) {
         self.current = None;

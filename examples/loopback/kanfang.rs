@@ -104,6 +104,10 @@ impl Api for KanfangApi {
         }
     }
 
+    fn is_business(&self, path: &str) -> bool {
+        !path.starts_with("/v2/Authorization/")
+    }
+
     fn revoke(&mut self) {
         self.ledger.revoke();
     }

@@ -4,8 +4,8 @@
 //! so that a mistake in one of the two shows. Each has its own login, its own clock, and single-use refresh tokens
 //! that rotate: whoever presents a spent one loses the whole session, and [`Counts::double_spent`] tells.
 //!
-//! [`Loopback::answer`] needs neither a socket nor a runtime. [`serve`] puts it on a port of this machine,
-//! [`serve_connection`] on anything that reads and writes, and [`in_process`] behind a tower service.
+//! [`Loopback::answer`] needs neither a socket nor a runtime, and never waits. [`serve`] puts it on a port of this
+//! machine, [`serve_connection`] on anything that reads and writes, and [`in_process`] behind a tower service.
 
 #![allow(dead_code, unused_imports, reason = "shared by the quickstart and the tests: neither uses everything")]
 #![allow(
@@ -32,6 +32,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, header::DATE};
+use tokio::sync::watch;
 use tower_auth_refresh::clock::Clock;
 
 pub(crate) use self::{
@@ -49,6 +50,9 @@ pub(crate) use self::{
 pub(crate) trait Api: Send + 'static {
     /// Answers one call, and says what kind of answer it was.
     fn handle(&mut self, call: &Call, now: SystemTime) -> (Outcome, Response<Bytes>);
+
+    /// Whether calls of this path are business, and not about tokens.
+    fn is_business(&self, path: &str) -> bool;
 
     /// Ends every access token before its time. Refresh tokens stay valid, where there are any.
     fn revoke(&mut self);
@@ -70,6 +74,8 @@ pub(crate) enum Refusal {
 pub(crate) struct Loopback {
     clock: Arc<dyn Clock>,
     state: Arc<Mutex<State>>,
+    /// How many business calls have yet to arrive before any is answered.
+    missing: watch::Sender<usize>,
 }
 
 struct State {
@@ -84,7 +90,7 @@ impl Loopback {
 
     pub(crate) fn boxed(api: Box<dyn Api>, clock: impl Clock) -> Self {
         let state = State { api, counts: Counts::default() };
-        Self { clock: Arc::new(clock), state: Arc::new(Mutex::new(state)) }
+        Self { clock: Arc::new(clock), state: Arc::new(Mutex::new(state)), missing: watch::Sender::new(0) }
     }
 
     /// Answers one request. The answer is dated by the server's own clock, as a client may set its own by it.
@@ -100,6 +106,26 @@ impl Loopback {
         let date = HeaderValue::from_str(&httpdate::fmt_http_date(now)).expect("a date is ASCII");
         response.headers_mut().insert(DATE, date);
         response
+    }
+
+    /// Has the ways to this server answer no business call until `crowd` of them have arrived: then these really are
+    /// under way at once, however fast or busy the machine is. Calls for tokens are answered meanwhile.
+    pub(crate) fn gather(&self, crowd: usize) {
+        self.missing.send_replace(crowd);
+    }
+
+    /// Waits until the crowd is complete, if the path is one of business.
+    pub(crate) async fn admit(&self, path: &str) {
+        if !self.state().api.is_business(path) {
+            return;
+        }
+        let mut missing = self.missing.subscribe();
+        self.missing.send_if_modified(|missing| {
+            *missing = missing.saturating_sub(1);
+            *missing == 0
+        });
+        // An error would mean that the sender is gone, but it lives as long as `self`.
+        let _ = missing.wait_for(|missing| *missing == 0).await;
     }
 
     /// Ends every access token before its time; see [`Api::revoke`].

@@ -151,6 +151,10 @@ impl Api for QuectelApi {
         }
     }
 
+    fn is_business(&self, path: &str) -> bool {
+        !path.starts_with("/v2/enduser/enduserapi/")
+    }
+
     fn revoke(&mut self) {
         self.ledger.revoke();
     }

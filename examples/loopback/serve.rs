@@ -5,7 +5,7 @@ use std::{convert::Infallible, io, net::SocketAddr};
 use bytes::Bytes;
 use http::{Request, Response, Uri};
 use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper_util::{
     client::legacy::{Builder, Client, connect::HttpConnector},
     rt::{TokioExecutor, TokioIo},
@@ -61,14 +61,7 @@ pub(crate) async fn serve_connection<I>(api: Loopback, io: I)
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-        let api = api.clone();
-        async move {
-            let (head, body) = request.into_parts();
-            let body = body.collect().await?.to_bytes();
-            Ok::<_, hyper::Error>(api.answer(Request::from_parts(head, body)).map(Full::new))
-        }
-    });
+    let service = hyper::service::service_fn(move |request: Request<Incoming>| respond(api.clone(), request));
     let mut server = auto::Builder::new(TokioExecutor::new());
     // All requests of a round are under way at once, on one connection.
     server.http2().max_concurrent_streams(1_000);
@@ -83,14 +76,14 @@ pub(crate) fn in_process(
 + Clone
 + Send
 + 'static {
-    tower::service_fn(move |request: Request<Full<Bytes>>| {
-        let api = api.clone();
-        async move {
-            let (head, body) = request.into_parts();
-            let body = body.collect().await?.to_bytes();
-            Ok(api.answer(Request::from_parts(head, body)).map(Full::new))
-        }
-    })
+    tower::service_fn(move |request: Request<Full<Bytes>>| respond(api.clone(), request))
+}
+
+async fn respond<B: Body>(api: Loopback, request: Request<B>) -> Result<Response<Full<Bytes>>, B::Error> {
+    let (head, body) = request.into_parts();
+    let body = body.collect().await?.to_bytes();
+    api.admit(head.uri.path()).await;
+    Ok(api.answer(Request::from_parts(head, body)).map(Full::new))
 }
 
 /// A client that speaks HTTP/2 from the first byte, over one connection.

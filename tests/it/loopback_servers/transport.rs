@@ -1,5 +1,9 @@
 //! The ways to a server.
 
+use std::pin::pin;
+
+use futures::FutureExt;
+
 use super::*;
 
 fn unauthorized(uri: &str) -> Request<Full<Bytes>> {
@@ -63,4 +67,17 @@ async fn a_service_in_process_needs_no_pipe() {
     let response = in_process(scene.server.clone()).oneshot(unauthorized("/")).await.unwrap();
     assert_eq!(result(response).await, 401);
     assert_eq!(scene.counts().rejected, 1);
+}
+
+#[test]
+fn a_crowd_is_answered_when_the_last_of_it_has_arrived() {
+    let scene = Scene::new(AccuatApi::new());
+    scene.server.gather(2);
+    let mut first = pin!(scene.server.admit("/stores"));
+    assert_eq!(first.as_mut().now_or_never(), None);
+    assert_eq!(scene.server.admit("/connect/authorize").now_or_never(), Some(()));
+    assert_eq!(first.as_mut().now_or_never(), None);
+    assert_eq!(scene.server.admit("/stores").now_or_never(), Some(()));
+    assert_eq!(first.now_or_never(), Some(()));
+    assert_eq!(scene.server.admit("/stores").now_or_never(), Some(()));
 }
