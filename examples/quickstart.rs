@@ -52,11 +52,13 @@ struct Scene {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Protocol {
-    /// Over at most 64 connections.
+    /// Over at most [`CONNECTIONS`] of them, one request at a time on each.
     Http1,
-    /// Over one connection.
+    /// Over one connection, all requests at once.
     Http2,
 }
+
+const CONNECTIONS: usize = 64;
 
 type Client = ConcurrencyLimit<loopback::HttpClient>;
 
@@ -71,11 +73,12 @@ async fn main() -> Result<ExitCode, BoxError> {
 }
 
 /// Sends all rounds of requests to one API.
+#[allow(clippy::disallowed_methods, reason = "a demonstration that hangs would demonstrate nothing")]
 async fn drive(scene: Scene) -> Result<Row, BoxError> {
     let clock = DemoClock::new();
     let api = Loopback::boxed(scene.api, clock.clone());
     let server = loopback::serve(api.clone()).await?;
-    let client = client(scene.protocol);
+    let client = scene.protocol.client();
 
     // This is all that an application writes: a session, which holds the tokens, and the layer around its client.
     let session = Session::builder((scene.provider)(server.uri()))
@@ -95,14 +98,15 @@ async fn drive(scene: Scene) -> Result<Row, BoxError> {
         if round == Round::Revoked {
             api.revoke();
         }
+        api.gather(scene.protocol.requests_at_once());
 
         let (before, stopwatch) = (api.counts(), SystemClock::new().now().monotonic);
         let answers = join_all((0..AT_ONCE).map(|number| {
             let text = format!("request {number}");
             let answer = service.clone().oneshot(post(&uri, &text));
             async move { Ok::<_, BoxError>(received(answer.await?, scene.echo).await? == text) }
-        }))
-        .await;
+        }));
+        let answers = tokio::time::timeout(Duration::from_secs(60), answers).await?;
         session.settled().await; // a refresh in the background may still be under way
 
         let seen = Seen {
@@ -115,7 +119,11 @@ async fn drive(scene: Scene) -> Result<Row, BoxError> {
         if seen.counts.logins + seen.counts.refreshes > 0 {
             granted_at = clock.wall();
         }
-        row.add(round, &seen, &round.expected(scene.renews_expired, scene.renewal_ends_old, scene.protocol));
+        row.add(
+            round,
+            &seen,
+            &round.expected(scene.renews_expired, scene.renewal_ends_old, scene.protocol.requests_at_once()),
+        );
     }
     Ok(row)
 }
@@ -190,10 +198,21 @@ fn quectel(api: Uri) -> Quectel {
     Quectel::europe().base_url(api).email_login(QuectelApi::EMAIL, QuectelApi::PASSWORD, domain)
 }
 
-fn client(protocol: Protocol) -> Client {
-    match protocol {
-        Protocol::Http1 => ConcurrencyLimit::new(loopback::http1_client(64), 64),
-        Protocol::Http2 => ConcurrencyLimit::new(loopback::http2_client(), AT_ONCE + 1),
+impl Protocol {
+    fn client(self) -> Client {
+        match self {
+            Self::Http1 => ConcurrencyLimit::new(loopback::http1_client(CONNECTIONS), CONNECTIONS),
+            // One more, for the token request.
+            Self::Http2 => ConcurrencyLimit::new(loopback::http2_client(), AT_ONCE + 1),
+        }
+    }
+
+    /// How many of a round's requests are on the wire at the same time.
+    fn requests_at_once(self) -> usize {
+        match self {
+            Self::Http1 => CONNECTIONS,
+            Self::Http2 => AT_ONCE,
+        }
     }
 }
 

@@ -116,7 +116,8 @@ API              over     requests answered 2xx logins refreshes replays double-
 ---------------- -------- -------- ------------ ------ --------- ------- ------------ --------- --------";
 
 const PROOF: &str = "
-requests      What the callers sent, 500 at once. None of them knows anything about tokens.
+requests      What callers who know nothing about tokens sent, 500 at once. The server answers none before all of them
+              have arrived; over HTTP/1.1, before there is one on each of the 64 connections.
 answered 2xx  Each got 2xx, an envelope that says success, and its own request back: nobody saw a token end.
 logins        One for the first token, and one for each end after which the API renews nothing: 500 callers share it.
 refreshes     One for each token that fell due, expired or was revoked, not one for each request that noticed.

@@ -4,7 +4,7 @@ use std::{ops::RangeInclusive, time::Duration};
 
 use tower::BoxError;
 
-use crate::{Protocol, loopback::Counts};
+use crate::loopback::Counts;
 
 /// How many requests each round sends at once.
 pub(crate) const AT_ONCE: usize = 500;
@@ -86,7 +86,7 @@ impl Round {
         }
     }
 
-    pub(crate) fn expected(self, renews_expired: bool, renewal_ends_old: bool, protocol: Protocol) -> Expected {
+    pub(crate) fn expected(self, renews_expired: bool, renewal_ends_old: bool, at_once: usize) -> Expected {
         let (logins, refreshes) = match self {
             Self::First => (1, 0),
             Self::Fresh => (0, 0),
@@ -94,13 +94,12 @@ impl Round {
             Self::Expired | Self::Revoked if renews_expired => (0, 1),
             Self::Expired | Self::Revoked => (1, 0),
         };
-        let all = AT_ONCE as u64;
+        let (all, at_once) = (AT_ONCE as u64, at_once as u64);
         let replays = match self {
-            // All are under way with the dead token before the first answer comes back...
-            Self::Revoked if protocol == Protocol::Http2 => all..=all,
-            // ...or, over a few connections, some are; the others wait for the next token before they are sent.
-            Self::Revoked => 1..=all,
-            // Whoever was under way while the old token was replaced is refused, and nobody else.
+            // The server answers nobody before this many are under way, all with the dead token. Whoever is not yet
+            // under way waits for the next one.
+            Self::Revoked => at_once..=all,
+            // Whoever is under way while the old token is replaced is refused, and nobody else.
             Self::Soft if renewal_ends_old => 0..=all,
             _ => 0..=0,
         };
