@@ -1,0 +1,1 @@
+//! What the types promise by themselves: C55.
