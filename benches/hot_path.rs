@@ -2,6 +2,8 @@
 //!
 //! The inner service answers at once, so that nothing but the layers is measured.
 
+#![allow(clippy::expect_used, clippy::panic, reason = "a bench fails by panicking")]
+
 use std::{
     convert::Infallible,
     future::{Future, Ready, ready},
@@ -112,9 +114,7 @@ impl Service<Request<Body>> for Inner {
     }
 }
 
-const JSON: &str = concat!(
-    r#"{"code":0,"message":"success","data":{"id":"5f1c2a7e-9d3b-4a60-8f52-1b7c9e0d4a33","name":"meter in the hall","#,
-    r#""online":true,"signal":-71,"voltage":3.61,"updated":"2025-06-15T15:06:40Z","tags":["a","b"]}}    "#,
-);
+const JSON: &str = r#"{"code":0,"message":"success","data":{"id":"5f1c2a7e-9d3b-4a60-8f52-1b7c9e0d4a33","name":"meter in the hall",
+    "online":true,"signal":-71,"volts":3.61,"alarms":[],"updated":"2025-06-15T15:06:40Z"}}"#;
 
 const _: () = assert!(JSON.len() == 200);

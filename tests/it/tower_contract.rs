@@ -1,5 +1,7 @@
 //! Readiness, reservations and the place of a call: C53.
 
+#![allow(clippy::disallowed_methods, reason = "a test drives the runtime and its paused clock itself")]
+
 use std::{
     future::Future,
     pin::{Pin, pin},
@@ -562,9 +564,7 @@ async fn fifty<S: HttpClient>(client: &AuthRefresh<S, TestProvider>) -> Vec<Answ
 async fn in_time<T>(future: impl Future<Output = T>) -> T {
     // Shorter than the deadline of a flight, so that no deadline can break what would have been a deadlock. The paused
     // clock jumps there as soon as nothing else can happen.
-    #[allow(clippy::disallowed_methods, reason = "the paused clock of a test")]
-    let result = tokio::time::timeout(Duration::from_secs(10), future).await;
-    result.expect("it hangs")
+    tokio::time::timeout(Duration::from_secs(10), future).await.expect("it hangs")
 }
 
 fn assert_all_welcome<T>(answers: &[Result<Response<T>, Error>]) {
