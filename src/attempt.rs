@@ -2,13 +2,14 @@
 
 use std::task::{Context, Poll};
 
-use http::{Method, Request, response};
+use http::{Request, response};
 
 use crate::{
     clock::Now,
     decide::{Judged, Next},
     error::{BoxError, Error, RefreshFailure},
     http_service::HttpService,
+    inspect::has_content,
     provider::{Provider, Verdict},
     session::{Issued, Joined, Session, Snapshot},
     token::Generation,
@@ -26,7 +27,8 @@ pub(crate) struct Options {
 pub(crate) struct Attempt<S, P, B> {
     session: Session<P>,
     backup: fn(&B) -> Option<B>,
-    method: Method,
+    /// Whether answers bring content: the method itself need not be kept.
+    has_content: bool,
     /// The generation whose token the last send carried.
     generation: Generation,
     /// What is sent next, without any credential, and a service that is not ready yet. Nothing is left after the last
@@ -47,9 +49,9 @@ impl<S, P, B> Attempt<S, P, B> {
         request: Request<B>,
         service: S,
     ) -> Self {
-        let method = request.method().clone();
+        let has_content = has_content(request.method());
         let next = Some((request, service));
-        let attempt = Self::sent(session, options, backup, method, Generation::default(), next);
+        let attempt = Self::sent(session, options, backup, has_content, Generation::default(), next);
         Self { is_sent: false, ..attempt }
     }
 
@@ -58,14 +60,14 @@ impl<S, P, B> Attempt<S, P, B> {
         session: &Session<P>,
         options: Options,
         backup: fn(&B) -> Option<B>,
-        method: Method,
+        has_content: bool,
         generation: Generation,
         spare: Option<(Request<B>, S)>,
     ) -> Self {
         Self {
             session: session.clone(),
             backup,
-            method,
+            has_content,
             generation,
             next: spare,
             replays_left: options.replays,
@@ -79,8 +81,8 @@ impl<S, P, B> Attempt<S, P, B> {
         &self.session
     }
 
-    pub(crate) fn method(&self) -> &Method {
-        &self.method
+    pub(crate) fn has_content(&self) -> bool {
+        self.has_content
     }
 
     /// What follows from a judged answer.

@@ -161,17 +161,25 @@ fn encoded_pair(name: &str, token: &SecretString) -> Result<SecretString, Invali
 
 /// `uri` with `pair` in the place of the first parameter of that name, or behind all others.
 fn with_query(uri: &Uri, name: &str, pair: &str) -> Option<Uri> {
+    let query = uri.query().unwrap_or_default();
+    let parameters = query.split('&').filter(|_| !query.is_empty());
+    let mut path_and_query = String::with_capacity(uri.path().len() + query.len() + pair.len() + 2);
+    path_and_query.push_str(uri.path());
+    let mut separator = '?';
     let mut pair = Some(pair);
-    let mut kept: Vec<&str> = Vec::new();
-    for parameter in uri.query().into_iter().filter(|query| !query.is_empty()).flat_map(|query| query.split('&')) {
-        if is_named(parameter, name) {
-            kept.extend(pair.take());
-        } else {
-            kept.push(parameter);
+    let mut append = |parameter| {
+        path_and_query.push(separator);
+        path_and_query.push_str(parameter);
+        separator = '&';
+    };
+    for parameter in parameters {
+        if !is_named(parameter, name) {
+            append(parameter);
+        } else if let Some(pair) = pair.take() {
+            append(pair);
         }
     }
-    kept.extend(pair);
-    let path_and_query = format!("{}?{}", uri.path(), kept.join("&"));
+    pair.map(append);
     let mut parts = uri.clone().into_parts();
     parts.path_and_query = Some(PathAndQuery::try_from(path_and_query).ok()?);
     Uri::from_parts(parts).ok()
@@ -184,7 +192,8 @@ fn is_named(parameter: &str, name: &str) -> bool {
 
 /// The one `Cookie` header that holds all cookies of the request but those of that name, and `pair`.
 fn with_cookie(headers: &http::HeaderMap, name: &str, pair: &str) -> Option<HeaderValue> {
-    let mut value = Vec::new();
+    let length = headers.get_all(COOKIE).iter().map(|cookies| cookies.len() + 2).sum::<usize>() + pair.len();
+    let mut value = Vec::with_capacity(length);
     let sent = headers.get_all(COOKIE).iter().flat_map(|cookies| cookies.as_bytes().split(|byte| *byte == b';'));
     let others = sent.map(<[u8]>::trim_ascii).filter(|cookie| {
         let key = cookie.split(|byte| *byte == b'=').next().unwrap_or_default();

@@ -181,7 +181,7 @@ where
         let (head, body) = answer.into_parts();
         match self.judge(&head) {
             Verdict::Rejected => self.rejected(Answer { head, body: ReadAhead::to_drain(body) }),
-            verdict => match eligible(self.method(), &head, &body.size_hint(), verdict) {
+            verdict => match eligible(self.has_content(), &head, &body.size_hint(), verdict) {
                 Some(reading) => {
                     Step::Go(State::Reading { answer: Answer { head, body: ReadAhead::to_judge(body, reading) } })
                 }

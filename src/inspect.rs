@@ -12,7 +12,7 @@ mod eligible;
 mod read_ahead;
 mod resumed;
 
-pub(crate) use eligible::eligible;
+pub(crate) use eligible::{eligible, has_content};
 pub(crate) use read_ahead::{Outcome, ReadAhead, Reading};
 
 use std::{

@@ -15,7 +15,7 @@ use crate::{
     attempt::{Attempt, Options, authorize, copy},
     error::{BoxError, Error},
     future::ResponseFuture,
-    inspect::InspectBody,
+    inspect::{InspectBody, has_content},
     provider::Provider,
     replay::{CloneBody, Replay},
     session::{Plan, Session},
@@ -117,8 +117,8 @@ where
                 };
             }
         };
+        let has_content = has_content(request.method());
         // Copied before the credential is put on, so that a replay starts from what the caller sent.
-        let method = request.method().clone();
         let copy = if self.options.replays > 0 { copy(&request, R::backup) } else { None };
         let request = match authorize(&self.session, issued, request, now) {
             Ok(request) => request,
@@ -128,7 +128,7 @@ where
             }
         };
         let spare = copy.map(|request| (request, self.inner.clone()));
-        let attempt = Attempt::sent(&self.session, self.options, R::backup, method, current.generation, spare);
+        let attempt = Attempt::sent(&self.session, self.options, R::backup, has_content, current.generation, spare);
         ResponseFuture::send(self.inner.call(request), attempt, refresh)
     }
 }

@@ -10,17 +10,28 @@ use http_body::SizeHint;
 use super::{MAX_BYTES, Reading};
 use crate::provider::Verdict;
 
-/// How to read the body of this answer to a `method` request, or `None` where it passes untouched.
+/// Whether answers to this method bring content in their bodies. What follows a `CONNECT` is a tunnel.
+pub(crate) fn has_content(method: &Method) -> bool {
+    method != Method::HEAD && method != Method::CONNECT
+}
+
+/// How to read the body of this answer, or `None` where it passes untouched.
 ///
 /// A body is looked at where the provider asks for it, it is JSON by its type, in plain bytes, and not declared to be
 /// too large. What is said twice must be fine each time: a head that contradicts itself passes untouched.
-pub(crate) fn eligible(method: &Method, head: &response::Parts, body: &SizeHint, verdict: Verdict) -> Option<Reading> {
+pub(crate) fn eligible(
+    has_content: bool,
+    head: &response::Parts,
+    body: &SizeHint,
+    verdict: Verdict,
+) -> Option<Reading> {
     let untyped = match verdict {
         Verdict::Accepted | Verdict::Rejected => return None,
         Verdict::ReadBody => false,
         Verdict::ReadUntypedBody => true,
     };
-    if !has_whole_content(method, head.status)
+    if !has_content
+        || !is_whole(head.status)
         || is_encoded(&head.headers)
         || body.lower() > MAX_BYTES
         || !declares_no_more_than(MAX_BYTES, &head.headers)
@@ -31,13 +42,10 @@ pub(crate) fn eligible(method: &Method, head: &response::Parts, body: &SizeHint,
 }
 
 /// Whether such an answer can bring a whole representation
-/// ([RFC 9110, section 6.4.1](https://www.rfc-editor.org/rfc/rfc9110#section-6.4.1)). What follows a `CONNECT` is a
-/// tunnel.
-fn has_whole_content(method: &Method, status: StatusCode) -> bool {
+/// ([RFC 9110, section 6.4.1](https://www.rfc-editor.org/rfc/rfc9110#section-6.4.1)).
+fn is_whole(status: StatusCode) -> bool {
     !matches!(status, StatusCode::NO_CONTENT | StatusCode::PARTIAL_CONTENT | StatusCode::NOT_MODIFIED)
         && !status.is_informational()
-        && method != Method::HEAD
-        && method != Method::CONNECT
 }
 
 fn is_encoded(headers: &HeaderMap) -> bool {
@@ -144,7 +152,7 @@ mod tests {
                 answer = answer.header(name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
             }
             let (head, ()) = answer.body(()).unwrap().into_parts();
-            eligible(&self.method, &head, &self.hint, self.verdict)
+            eligible(has_content(&self.method), &head, &self.hint, self.verdict)
         }
     }
 

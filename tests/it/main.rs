@@ -9,9 +9,11 @@
 )]
 #![allow(unreachable_pub, reason = "nothing outside of a test binary reaches anything in it")]
 
+mod auto_traits;
 mod first_token;
 #[path = "../../examples/loopback/mod.rs"]
 mod loopback;
 mod loopback_servers;
 mod providers;
 mod support;
+mod tower_contract;
