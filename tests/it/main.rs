@@ -11,4 +11,6 @@
 
 mod first_token;
 mod providers;
+mod rejection;
 mod support;
+mod wire;
