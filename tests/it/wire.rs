@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::{Request, Response, StatusCode, Version, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use tower::{BoxError, Layer, Service};
+use tower::{BoxError, Layer, Service, ServiceExt, limit::ConcurrencyLimit};
 use tower_auth_refresh::{
     AuthRefresh, AuthRefreshLayer, Session,
     error::{ErrorKind, RefreshFailure},
@@ -209,14 +209,10 @@ async fn over_http1_a_rejection_inside_the_body_is_replayed_on_the_one_connectio
 #[tokio::test(start_paused = true)]
 async fn a_cold_start_does_not_hang_on_the_one_http1_connection() {
     let world = World::new();
-    let connection = Servers::new(&world).http1().await;
+    let connection = ConcurrencyLimit::new(Servers::new(&world).http1().await, 1);
     let client = layered(&sharing(&world, connection.clone()), connection);
 
-    let client = &client;
-    let requests = (0..10).map(|number| async move {
-        let answer = send(client, get(&format!("/{number}"))).await.unwrap();
-        (answer.status(), text(answer).await)
-    });
+    let requests = (0..10).map(|number| reading_all(&client, get(&format!("/{number}"))));
     let answers = in_time(futures::future::join_all(requests)).await;
 
     assert!(answers.into_iter().all(|answer| answer == (StatusCode::OK, "welcome".to_owned())));
@@ -226,13 +222,13 @@ async fn a_cold_start_does_not_hang_on_the_one_http1_connection() {
 #[tokio::test(start_paused = true)]
 async fn a_rejection_does_not_hang_on_the_one_http1_connection() {
     let world = World::new();
-    let connection = long_rejection(&world).http1().await;
+    let connection = ConcurrencyLimit::new(long_rejection(&world).http1().await, 1);
     let session = sharing(&world, connection.clone());
     set_rejected(&world, &session);
 
-    let answer = in_time(send(&layered(&session, connection), get("/"))).await.unwrap();
+    let answer = in_time(reading_all(&layered(&session, connection), get("/"))).await;
 
-    assert_eq!(text(answer).await, "welcome");
+    assert_eq!(answer, (StatusCode::OK, "welcome".to_owned()));
     assert_eq!(world.counts().refreshes, 1);
 } // C35
 
@@ -242,11 +238,7 @@ async fn a_cold_start_does_not_hang_on_an_http2_connection_with_one_stream() {
     let connection = Servers::new(&world).streams(1).http2().await;
     let client = layered(&sharing(&world, connection.clone()), connection);
 
-    let client = &client;
-    let requests = (0..10).map(|number| async move {
-        let answer = send(client, get(&format!("/{number}"))).await.unwrap();
-        (answer.status(), text(answer).await)
-    });
+    let requests = (0..10).map(|number| reading_all(&client, get(&format!("/{number}"))));
     let answers = in_time(futures::future::join_all(requests)).await;
 
     assert!(answers.into_iter().all(|answer| answer == (StatusCode::OK, "welcome".to_owned())));
@@ -260,9 +252,9 @@ async fn a_rejection_does_not_hang_on_an_http2_connection_with_one_stream() {
     let session = sharing(&world, connection.clone());
     set_rejected(&world, &session);
 
-    let answer = in_time(send(&layered(&session, connection), get("/"))).await.unwrap();
+    let answer = in_time(reading_all(&layered(&session, connection), get("/"))).await;
 
-    assert_eq!(text(answer).await, "welcome");
+    assert_eq!(answer, (StatusCode::OK, "welcome".to_owned()));
     assert_eq!(world.counts().refreshes, 1);
 } // C35
 
@@ -313,6 +305,17 @@ where
     B: http_body::Body<Error: Into<BoxError>> + Send + 'static,
 {
     Session::builder(provider).transport(transport).clock(world.clock.clone()).build().unwrap()
+}
+
+/// Sends a request through a clone that stays alive until the answer has been read, with whatever it has reserved.
+async fn reading_all<S, B>(client: &S, request: Request<Body>) -> (StatusCode, String)
+where
+    S: Service<Request<Body>, Response = Response<B>, Error: std::fmt::Debug> + Clone,
+    B: http_body::Body<Error: std::fmt::Debug>,
+{
+    let mut client = client.clone();
+    let answer = client.ready().await.unwrap().call(request).await.unwrap();
+    (answer.status(), text(answer).await)
 }
 
 fn set_rejected(world: &World, session: &Session<TestProvider>) {
