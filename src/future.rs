@@ -51,8 +51,8 @@ pin_project! {
         Sending { #[pin] future: F, refresh: bool },
         // Answered; the body decides.
         Reading { answer: Answer<T> },
-        // Without a usable token.
-        Joining,
+        // Without a usable token, or with a rejected answer to a token that has been replaced meanwhile.
+        Joining { answer: Option<Answer<T>> },
         // Until the flight has landed. A rejected answer is read meanwhile, so that its connection is free.
         Waiting { #[pin] ticket: Ticket, answer: Option<Answer<T>> },
         // Until the service is ready.
@@ -92,7 +92,7 @@ where
 
     /// Waits for a token first.
     pub(crate) fn wait(attempt: Attempt<S, P, B>) -> Self {
-        Self { state: State::Joining, attempt: Some(attempt) }
+        Self { state: State::Joining { answer: None }, attempt: Some(attempt) }
     }
 
     pub(crate) fn fail(error: Error) -> Self {
@@ -133,7 +133,10 @@ where
                         _ => return Poll::Pending,
                     }
                 }
-                (Projected::Joining, Some(attempt)) => attempt.join(),
+                (Projected::Joining { .. }, Some(attempt)) => match this.state.as_mut().project_replace(State::Done) {
+                    Replaced::Joining { answer } => attempt.join(answer),
+                    _ => return Poll::Pending,
+                },
                 (Projected::Waiting { ticket, answer }, Some(attempt)) => {
                     if let Some(answer) = answer {
                         // However far it comes: what was not read is read by the caller, or dropped.
@@ -199,26 +202,29 @@ where
             }
             Next::RefreshAndReplay => match self.reject() {
                 Joined::Flying(ticket) => Step::Go(State::Waiting { ticket, answer: Some(answer) }),
-                Joined::Changed => self.landed(Ok(()), Some(answer)),
+                Joined::Changed => self.join(Some(answer)),
                 Joined::Refused(failure) => self.landed(Err(failure), Some(answer)),
             },
         }
     }
 
-    /// Without a usable token: waits for one, if there is one to come.
-    fn join(&mut self) -> Step<S::Future, S::ResponseBody> {
+    /// Sends with the current token, or waits for the next one where the current one is not to be used.
+    fn join(&mut self, answer: Option<Answer<S::ResponseBody>>) -> Step<S::Future, S::ResponseBody> {
         loop {
             let now = self.session().now();
             let current = self.session().current();
             return match current.plan(now, self.session().policy()) {
                 Plan::Send(_) | Plan::SendAndRefresh(_) => Step::Go(State::Readying),
-                Plan::Refuse(failure) => Step::End(Err(failure.into())),
+                Plan::Refuse(failure) => {
+                    drop(current);
+                    self.landed(Err(failure), answer)
+                }
                 Plan::Wait => match self.session().join(current.generation) {
-                    Joined::Flying(ticket) => Step::Go(State::Waiting { ticket, answer: None }),
+                    Joined::Flying(ticket) => Step::Go(State::Waiting { ticket, answer }),
                     Joined::Changed => continue,
                     Joined::Refused(failure) => {
                         drop(current);
-                        self.landed(Err(failure), None)
+                        self.landed(Err(failure), answer)
                     }
                 },
             };
@@ -252,7 +258,7 @@ where
             None => Step::End(Err(signed_out().into())),
             Some(_) if current.is_held() => {
                 self.release();
-                Step::Go(State::Joining)
+                Step::Go(State::Joining { answer: None })
             }
             Some(issued) => match self.send(&current, issued) {
                 Ok(future) => Step::Go(State::Sending { future, refresh: false }),

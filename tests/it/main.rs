@@ -15,5 +15,7 @@ mod first_token;
 mod loopback;
 mod loopback_servers;
 mod providers;
+mod rejection;
 mod support;
 mod tower_contract;
+mod wire;

@@ -1,10 +1,15 @@
 //! The scene of most tests: one API and one authorization server, in process, with exact counters; a provider that
 //! speaks their plain protocol; a clock whose two hands are moved one by one.
 
+mod bare;
 mod clock;
+pub mod duplex;
+pub mod frames;
+pub mod judges;
 mod provider;
 mod world;
 
+pub use bare::Bare;
 pub use clock::TestClock;
 pub use provider::{Place, TestProvider};
 pub use world::{Counts, Idp, World};
