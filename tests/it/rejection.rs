@@ -119,6 +119,26 @@ async fn a_late_rejection_of_an_older_token_is_replayed_with_the_current_one_and
     assert_eq!(world.counts().token_calls(), 0);
 } // C26
 
+#[tokio::test]
+async fn a_late_rejection_waits_for_a_new_token_when_the_current_one_has_ended_meanwhile() {
+    let world = World::new();
+    let session = rejected(&world);
+    let client = client(&world, &session);
+    world.hold_api();
+    let mut late = Box::pin(send(&client, get("/")));
+    assert!((&mut late).now_or_never().is_none());
+    world.grant(8);
+    session.set(TestProvider::token(8, Duration::from_secs(1000), world.clock.wall())).unwrap();
+    world.clock.advance(Duration::from_secs(1001));
+    world.release_api();
+
+    let answer = late.await.unwrap();
+
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert_eq!(world.tokens(), ["Bearer access-7", "Bearer access-9"]);
+    assert_eq!(world.counts().token_calls(), 1);
+} // C16, C26
+
 // ===== the number of replays =====
 
 #[tokio::test]
