@@ -122,7 +122,7 @@ impl<B: Body> ReadAhead<B> {
 
     /// The timer is set when the body first makes its reader wait: one that is there already needs none.
     fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if true {
+        if self.deadline.is_none() {
             self.deadline = rt::sleep(self.max_time);
         }
         match &mut self.deadline {
