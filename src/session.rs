@@ -27,6 +27,7 @@ use crate::{
     error::{Error, ErrorKind, RefreshFailure},
     origin::Origin,
     provider::{Context, Provider, ProviderError, Reason},
+    rt,
     token::{Generation, TokenSet},
     transport::Transport,
 };
@@ -144,13 +145,16 @@ impl<P: Provider> Session<P> {
             {
                 return Err(RefreshFailure::new(ErrorKind::SignInRequired, None, None).into());
             }
-            let (ticket, departing) = self.transition(|state| match &state.flight {
-                Some(flight) => ((flight.ticket(), None), None),
+            let can_fly = rt::is_there();
+            let joined = self.transition(|state| match &state.flight {
+                Some(flight) => (Ok((flight.ticket(), None)), None),
+                None if !can_fly => (Err(state::no_runtime()), None),
                 None => {
                     let flight = state.start_sign_in(now, self.policy());
-                    ((flight.ticket(), Some(flight)), None)
+                    (Ok((flight.ticket(), Some(flight))), None)
                 }
             });
+            let (ticket, departing) = joined?;
             match departing {
                 Some(flight) => {
                     Driver::launch(self, flight, true);
@@ -227,7 +231,9 @@ impl<P: Provider> Session<P> {
 
     fn join_because(&self, seen: Generation, rejected: bool) -> Joined {
         let now = self.now();
-        let (joined, departing) = self.transition(|state| (state.join(seen, rejected, now, self.policy()), None));
+        let can_fly = rt::is_there();
+        let (joined, departing) =
+            self.transition(|state| (state.join(seen, rejected, can_fly, now, self.policy()), None));
         if let Some(flight) = departing {
             Driver::launch(self, flight, false);
         }

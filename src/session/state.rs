@@ -170,11 +170,13 @@ impl Snapshot {
 
     // ===== transitions =====
 
-    /// Asks for the successor of generation `seen`. A flight that has to start is returned beside its ticket.
+    /// Asks for the successor of generation `seen`. A flight that has to start is returned beside its ticket; where
+    /// none `can_fly`, that is an error of this caller alone, and nothing to remember.
     pub(crate) fn join(
         &mut self,
         seen: Generation,
         rejected: bool,
+        can_fly: bool,
         now: Now,
         policy: &RefreshPolicy,
     ) -> (Joined, Option<Flight>) {
@@ -187,6 +189,7 @@ impl Snapshot {
         }
         match self.may_start(now, policy) {
             Err(failure) => (Joined::Refused(failure), None),
+            Ok(()) if !can_fly => (Joined::Refused(no_runtime()), None),
             Ok(()) => {
                 let flight = self.start(now, policy);
                 (Joined::Flying(flight.ticket()), Some(flight))
@@ -268,7 +271,11 @@ impl Snapshot {
     }
 }
 
-fn signed_out() -> RefreshFailure {
+pub(crate) fn no_runtime() -> RefreshFailure {
+    RefreshFailure::new(ErrorKind::NoRuntime, None, None)
+}
+
+pub(crate) fn signed_out() -> RefreshFailure {
     RefreshFailure::new(ErrorKind::SignedOut, None, None)
 }
 
