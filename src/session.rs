@@ -132,7 +132,7 @@ impl<P: Provider> Session<P> {
     /// login. A token set that is there stays in use until the login has succeeded.
     ///
     /// # Errors
-    /// When the login fails, or the provider has none configured.
+    /// When the login fails, the provider has none configured, or the application signs out meanwhile.
     pub async fn sign_in(&self) -> Result<(), Error> {
         loop {
             let now = self.now();
@@ -155,13 +155,18 @@ impl<P: Provider> Session<P> {
                 }
             });
             let (ticket, departing) = joined?;
-            match departing {
-                Some(flight) => {
-                    Driver::launch(self, flight, true);
-                    return Ok(ticket.await?);
-                }
-                // A refresh in progress may be spending its token: let it end first.
-                None => drop(ticket.await),
+            let signs_in = departing.is_some();
+            if let Some(flight) = departing {
+                Driver::launch(self, flight, true);
+            }
+            let landed = ticket.await;
+            // There was a flight, so the session was not signed out then: a sign-out came later, and has its way.
+            if self.current().signed_out {
+                return Err(state::signed_out().into());
+            }
+            // A refresh in progress may be spending its token: it ends first.
+            if signs_in {
+                return Ok(landed?);
             }
         }
     }
