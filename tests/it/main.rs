@@ -9,6 +9,10 @@
 )]
 #![allow(unreachable_pub, reason = "nothing outside of a test binary reaches anything in it")]
 
+mod cancellation;
 mod first_token;
+mod origins;
+mod outside;
 mod providers;
+mod spending;
 mod support;

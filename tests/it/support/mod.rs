@@ -1,7 +1,9 @@
 //! The scene of most tests: one API and one authorization server, in process, with exact counters; a provider that
 //! speaks their plain protocol; a clock whose two hands are moved one by one.
 
+pub mod by_hand;
 mod clock;
+pub mod faulty;
 mod provider;
 mod world;
 
