@@ -27,6 +27,7 @@ use crate::{
     error::{Error, ErrorKind, RefreshFailure},
     origin::Origin,
     provider::{Context, Provider, ProviderError, Reason},
+    rt,
     token::{Generation, TokenSet},
     transport::Transport,
 };
@@ -131,7 +132,7 @@ impl<P: Provider> Session<P> {
     /// login. A token set that is there stays in use until the login has succeeded.
     ///
     /// # Errors
-    /// When the login fails, or the provider has none configured.
+    /// When the login fails, the provider has none configured, or the application signs out meanwhile.
     pub async fn sign_in(&self) -> Result<(), Error> {
         loop {
             let now = self.now();
@@ -144,20 +145,28 @@ impl<P: Provider> Session<P> {
             {
                 return Err(RefreshFailure::new(ErrorKind::SignInRequired, None, None).into());
             }
-            let (ticket, departing) = self.transition(|state| match &state.flight {
-                Some(flight) => ((flight.ticket(), None), None),
+            let can_fly = rt::is_there();
+            let joined = self.transition(|state| match &state.flight {
+                Some(flight) => (Ok((flight.ticket(), None)), None),
+                None if !can_fly => (Err(state::no_runtime()), None),
                 None => {
                     let flight = state.start_sign_in(now, self.policy());
-                    ((flight.ticket(), Some(flight)), None)
+                    (Ok((flight.ticket(), Some(flight))), None)
                 }
             });
-            match departing {
-                Some(flight) => {
-                    Driver::launch(self, flight, true);
-                    return Ok(ticket.await?);
-                }
-                // A refresh in progress may be spending its token: let it end first.
-                None => drop(ticket.await),
+            let (ticket, departing) = joined?;
+            let signs_in = departing.is_some();
+            if let Some(flight) = departing {
+                Driver::launch(self, flight, true);
+            }
+            let landed = ticket.await;
+            // There was a flight, so the session was not signed out then: a sign-out came later, and has its way.
+            if self.current().signed_out {
+                return Err(state::signed_out().into());
+            }
+            // A refresh in progress may be spending its token: it ends first.
+            if signs_in {
+                return Ok(landed?);
             }
         }
     }
@@ -227,7 +236,9 @@ impl<P: Provider> Session<P> {
 
     fn join_because(&self, seen: Generation, rejected: bool) -> Joined {
         let now = self.now();
-        let (joined, departing) = self.transition(|state| (state.join(seen, rejected, now, self.policy()), None));
+        let can_fly = rt::is_there();
+        let (joined, departing) =
+            self.transition(|state| (state.join(seen, rejected, can_fly, now, self.policy()), None));
         if let Some(flight) = departing {
             Driver::launch(self, flight, false);
         }

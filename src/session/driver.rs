@@ -21,16 +21,14 @@ pub(crate) struct Driver<P: Provider> {
     session: Session<P>,
     flight: Flight,
     sign_in: bool,
-    /// How the flight ends if nobody says otherwise.
-    unless_landed: Option<ErrorKind>,
+    landed: bool,
 }
 
 impl<P: Provider> Driver<P> {
-    /// Flies `flight` on a task of its own.
+    /// Flies `flight` on a task of its own. There must be a runtime.
     pub(crate) fn launch(session: &Session<P>, flight: Flight, sign_in: bool) {
         session.0.flying.send_modify(|flying| *flying += 1);
-        let unless_landed = Some(if rt::is_there() { ErrorKind::Aborted } else { ErrorKind::NoRuntime });
-        let driver = Self { session: session.clone(), flight: flight.clone(), sign_in, unless_landed };
+        let driver = Self { session: session.clone(), flight: flight.clone(), sign_in, landed: false };
         if let Some(task) = rt::spawn(driver.fly()) {
             flight.flown_by(task);
         }
@@ -126,7 +124,7 @@ impl<P: Provider> Driver<P> {
     /// Publishes, then wakes: whoever is woken finds the new state in place. A flight that has been superseded
     /// changes nothing.
     fn land(&mut self, outcome: Result<Issued, Failed>) {
-        self.unless_landed = None;
+        self.landed = true;
         let session = &self.session;
         let provider = session.provider().name();
         match &outcome {
@@ -155,8 +153,8 @@ impl<P: Provider> Driver<P> {
 
 impl<P: Provider> Drop for Driver<P> {
     fn drop(&mut self) {
-        if let Some(kind) = self.unless_landed {
-            self.land(Err(Failed::of_kind(kind)));
+        if !self.landed {
+            self.land(Err(Failed::of_kind(ErrorKind::Aborted)));
         }
         self.session.0.flying.send_modify(|flying| *flying -= 1);
     }

@@ -54,6 +54,7 @@ pub(crate) struct Issued {
 #[derive(Clone)]
 pub(crate) struct Remembered {
     pub(crate) failure: RefreshFailure,
+    /// When the first of the failures in a row happened.
     pub(crate) since: Now,
     /// `None`: not until somebody signs in.
     until: Option<Instant>,
@@ -170,11 +171,13 @@ impl Snapshot {
 
     // ===== transitions =====
 
-    /// Asks for the successor of generation `seen`. A flight that has to start is returned beside its ticket.
+    /// Asks for the successor of generation `seen`. A flight that has to start is returned beside its ticket; where
+    /// none `can_fly`, that is an error of this caller alone, and nothing to remember.
     pub(crate) fn join(
         &mut self,
         seen: Generation,
         rejected: bool,
+        can_fly: bool,
         now: Now,
         policy: &RefreshPolicy,
     ) -> (Joined, Option<Flight>) {
@@ -187,6 +190,7 @@ impl Snapshot {
         }
         match self.may_start(now, policy) {
             Err(failure) => (Joined::Refused(failure), None),
+            Ok(()) if !can_fly => (Joined::Refused(no_runtime()), None),
             Ok(()) => {
                 let flight = self.start(now, policy);
                 (Joined::Flying(flight.ticket()), Some(flight))
@@ -237,6 +241,7 @@ impl Snapshot {
     /// Takes note of a failed flight: how it ended, and when the next may start. A failed sign-in says nothing about
     /// the token set that is in place.
     pub(crate) fn fail(&mut self, failed: &Failed, sign_in: bool, now: Now, policy: &RefreshPolicy) -> RefreshFailure {
+        let since = self.failure.as_ref().map_or(now, |earlier| earlier.since);
         self.flight = None;
         self.login_refused |= failed.login_refused;
         self.refresh_refused |= failed.refresh_refused;
@@ -245,7 +250,7 @@ impl Snapshot {
         }
         if failed.permanent {
             let failure = failed.share(None);
-            self.failure = Some(Remembered { failure: failure.clone(), since: now, until: None });
+            self.failure = Some(Remembered { failure: failure.clone(), since, until: None });
             return failure;
         }
         let backoff = match failed.retry_after {
@@ -263,12 +268,16 @@ impl Snapshot {
         self.strikes = self.strikes.saturating_add(1);
         let failure = failed.share(now.wall.checked_add(backoff));
         let until = now.monotonic.checked_add(backoff);
-        self.failure = Some(Remembered { failure: failure.clone(), since: now, until });
+        self.failure = Some(Remembered { failure: failure.clone(), since, until });
         failure
     }
 }
 
-fn signed_out() -> RefreshFailure {
+pub(crate) fn no_runtime() -> RefreshFailure {
+    RefreshFailure::new(ErrorKind::NoRuntime, None, None)
+}
+
+pub(crate) fn signed_out() -> RefreshFailure {
     RefreshFailure::new(ErrorKind::SignedOut, None, None)
 }
 

@@ -10,12 +10,16 @@
 #![allow(unreachable_pub, reason = "nothing outside of a test binary reaches anything in it")]
 
 mod auto_traits;
+mod cancellation;
 mod first_token;
 #[path = "../../examples/loopback/mod.rs"]
 mod loopback;
 mod loopback_servers;
+mod origins;
+mod outside;
 mod providers;
 mod rejection;
+mod spending;
 mod support;
 mod tower_contract;
 mod wire;

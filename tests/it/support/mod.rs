@@ -2,8 +2,10 @@
 //! speaks their plain protocol; a clock whose two hands are moved one by one.
 
 mod bare;
+pub mod by_hand;
 mod clock;
 pub mod duplex;
+pub mod faulty;
 pub mod frames;
 pub mod judges;
 mod provider;
