@@ -10,10 +10,14 @@
 #![allow(unreachable_pub, reason = "nothing outside of a test binary reaches anything in it")]
 
 mod auto_traits;
+mod failures;
 mod first_token;
 #[path = "../../examples/loopback/mod.rs"]
 mod loopback;
 mod loopback_servers;
 mod providers;
+mod scene;
+mod secrets;
 mod support;
 mod tower_contract;
+mod windows;
