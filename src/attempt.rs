@@ -1,6 +1,9 @@
 //! One request on its way: what outlives a single send.
 
-use std::task::{Context, Poll};
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 use http::{Request, response};
 
@@ -11,6 +14,7 @@ use crate::{
     http_service::HttpService,
     inspect::has_content,
     provider::{Provider, Verdict},
+    redact,
     session::{Issued, Joined, Session, Snapshot},
     token::Generation,
 };
@@ -31,6 +35,8 @@ pub(crate) struct Attempt<S, P, B> {
     has_content: bool,
     /// The generation whose token the last send carried.
     generation: Generation,
+    /// The token of the last send where it is part of the URL.
+    in_url: Option<Arc<Issued>>,
     /// What is sent next, without any credential, and a service that is not ready yet. Nothing is left after the last
     /// send, nor where the body could not be copied.
     next: Option<(Request<B>, S)>,
@@ -69,12 +75,18 @@ impl<S, P, B> Attempt<S, P, B> {
             backup,
             has_content,
             generation,
+            in_url: None,
             next: spare,
             replays_left: options.replays,
             is_sent: true,
             is_replayed: false,
             error_after_failed_refresh: options.error_after_failed_refresh,
         }
+    }
+
+    /// Remembers what the request carries, if an error could print it.
+    pub(crate) fn carry(&mut self, issued: &Arc<Issued>) {
+        self.in_url = issued.credential.is_in_url().then(|| Arc::clone(issued));
     }
 
     pub(crate) fn session(&self) -> &Session<P> {
@@ -90,6 +102,15 @@ impl<S, P, B> Attempt<S, P, B> {
         let out_of_replays = self.replays_left == 0;
         let last_replay = self.is_replayed && out_of_replays;
         Judged { rejected, last_replay, replayable: self.next.is_some() && !out_of_replays }.next()
+    }
+
+    /// What the wrapped service failed with: unchanged, unless it would print the credential.
+    pub(crate) fn failed(&self, error: impl Into<BoxError>) -> Error {
+        let error = error.into();
+        Error::service(match &self.in_url {
+            Some(issued) => redact::without(&issued.credential, error),
+            None => error,
+        })
     }
 
     /// The failure to raise instead of handing back a rejected answer, if the caller wants it so.
@@ -140,7 +161,7 @@ where
     }
 
     /// Sends the request with the current token. The service must have been polled ready.
-    pub(crate) fn send(&mut self, current: &Snapshot, issued: &Issued) -> Result<S::Future, Error> {
+    pub(crate) fn send(&mut self, current: &Snapshot, issued: &Arc<Issued>) -> Result<S::Future, Error> {
         let (request, mut service) = self.next.take().ok_or_else(|| Error::fault("there is nothing left to send"))?;
         if self.is_sent {
             self.replays_left = self.replays_left.saturating_sub(1);
@@ -148,6 +169,7 @@ where
         }
         self.is_sent = true;
         self.generation = current.generation;
+        self.carry(issued);
         let copy = if self.replays_left > 0 { copy(&request, self.backup) } else { None };
         let request = authorize(&self.session, issued, request, self.session.now())?;
         let future = service.call(request);

@@ -127,6 +127,19 @@ impl Credential {
         }
         Ok(())
     }
+
+    /// Whether it becomes part of the URL, which clients print in their errors.
+    pub(crate) fn is_in_url(&self) -> bool {
+        matches!(self.0, Place::Query { .. })
+    }
+
+    /// Whether `text` shows a credential of the URL, as it was sent or decoded.
+    #[allow(clippy::disallowed_methods, reason = "the secret is looked for, so that it is not printed")]
+    pub(crate) fn is_shown_by(&self, text: &str) -> bool {
+        let Place::Query { pair, .. } = &self.0 else { return false };
+        let Some((_, token)) = pair.expose_secret().split_once('=') else { return false };
+        text.contains(token) || text.contains(&*percent_decode_str(token).decode_utf8_lossy())
+    }
 }
 
 impl fmt::Debug for Credential {

@@ -10,7 +10,8 @@ pub type BoxError = Box<dyn StdError + Send + Sync>;
 /// Why a request has no answer, or a session no token.
 ///
 /// Its message is one fixed phrase; the cause is its [`source`](StdError::source). An error of the wrapped service is
-/// the source unchanged and can be had back with [`downcast`](Self::downcast).
+/// the source unchanged and can be had back with [`downcast`](Self::downcast), with one exception: where the credential
+/// travels in the query and the error, or a cause of it, prints that query, another one without any text takes its place.
 pub struct Error(Box<Inner>);
 
 struct Inner {

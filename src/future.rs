@@ -121,7 +121,7 @@ where
                     }
                     match ready!(future.poll(cx)) {
                         Ok(answer) => attempt.answered(answer),
-                        Err(error) => Step::End(Err(Error::service(error))),
+                        Err(error) => Step::End(Err(attempt.failed(error))),
                     }
                 }
                 (Projected::Reading { answer }, Some(attempt)) => {

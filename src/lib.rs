@@ -14,6 +14,7 @@ pub mod layer;
 mod origin;
 pub mod provider;
 pub mod providers;
+mod redact;
 pub mod replay;
 mod rt;
 pub mod service;

@@ -128,7 +128,8 @@ where
             }
         };
         let spare = copy.map(|request| (request, self.inner.clone()));
-        let attempt = Attempt::sent(&self.session, self.options, R::backup, has_content, current.generation, spare);
+        let mut attempt = Attempt::sent(&self.session, self.options, R::backup, has_content, current.generation, spare);
+        attempt.carry(issued);
         ResponseFuture::send(self.inner.call(request), attempt, refresh)
     }
 }

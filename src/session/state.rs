@@ -135,12 +135,13 @@ impl Snapshot {
                 return Err(remembered.failure.clone());
             }
         }
-        if !self.is_counted(now) {
-            return Ok(());
+        let never = policy.guard_flights == 0;
+        if never && self.token.is_some() {
+            return Err(RefreshFailure::new(ErrorKind::TooManyRefreshes, None, None));
         }
-        if policy.guard_flights == 0 {
-            let refused = RefreshFailure::new(ErrorKind::TooManyRefreshes, None, None);
-            return if self.token.is_some() { Err(refused) } else { Ok(()) };
+        // Without a token it is a first login, which no limit of 0 forbids.
+        if never || !self.is_counted(now) {
+            return Ok(());
         }
         let mut within = self.starts.iter().filter(|start| in_window(**start, now, policy));
         match within.clone().count() {

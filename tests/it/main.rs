@@ -11,6 +11,7 @@
 
 mod auto_traits;
 mod cancellation;
+mod failures;
 mod first_token;
 #[path = "../../examples/loopback/mod.rs"]
 mod loopback;
@@ -19,7 +20,10 @@ mod origins;
 mod outside;
 mod providers;
 mod rejection;
+mod scene;
+mod secrets;
 mod spending;
 mod support;
 mod tower_contract;
+mod windows;
 mod wire;
