@@ -43,7 +43,7 @@ async fn the_caller_of_a_rejected_request_sees_only_the_second_answer() {
     assert_eq!(text(answer).await, "welcome");
     let counts = world.counts();
     assert_eq!((counts.api, counts.rejected, counts.refreshes, counts.logins), (2, 1, 1, 0));
-} // C23
+}
 
 #[tokio::test]
 async fn a_request_after_the_replay_carries_the_new_token_at_once() {
@@ -54,7 +54,7 @@ async fn a_request_after_the_replay_carries_the_new_token_at_once() {
     send(&client, get("/second")).await.unwrap();
 
     assert_eq!(world.tokens(), ["Bearer access-7", "Bearer access-8", "Bearer access-8"]);
-} // C23
+}
 
 #[tokio::test]
 async fn a_rejected_replay_is_handed_back_unchanged_and_causes_nothing() {
@@ -79,7 +79,7 @@ async fn a_rejected_replay_is_handed_back_unchanged_and_causes_nothing() {
     session.settled().await;
     assert_eq!(api.tokens(), ["Bearer access-7", "Bearer access-8"]);
     assert_eq!(world.counts().token_calls(), 1);
-} // C24
+}
 
 #[tokio::test]
 async fn six_parallel_rejections_make_one_refresh_and_twelve_sends() {
@@ -98,7 +98,7 @@ async fn six_parallel_rejections_make_one_refresh_and_twelve_sends() {
     assert_eq!((counts.api, counts.rejected, counts.token_calls(), counts.double_spent), (12, 6, 1, 0));
     let sends = |token| world.tokens().iter().filter(|sent| *sent == token).count();
     assert_eq!((sends("Bearer access-7"), sends("Bearer access-8")), (6, 6));
-} // C25
+}
 
 #[tokio::test]
 async fn a_late_rejection_of_an_older_token_is_replayed_with_the_current_one_and_refreshes_nothing() {
@@ -117,7 +117,7 @@ async fn a_late_rejection_of_an_older_token_is_replayed_with_the_current_one_and
     assert_eq!(answer.status(), StatusCode::OK);
     assert_eq!(world.tokens(), ["Bearer access-7", "Bearer access-8"]);
     assert_eq!(world.counts().token_calls(), 0);
-} // C26
+}
 
 #[tokio::test]
 async fn a_late_rejection_waits_for_a_new_token_when_the_current_one_has_ended_meanwhile() {
@@ -137,7 +137,7 @@ async fn a_late_rejection_waits_for_a_new_token_when_the_current_one_has_ended_m
     assert_eq!(answer.status(), StatusCode::OK);
     assert_eq!(world.tokens(), ["Bearer access-7", "Bearer access-9"]);
     assert_eq!(world.counts().token_calls(), 1);
-} // C16, C26
+}
 
 // ===== the number of replays =====
 
@@ -211,7 +211,7 @@ async fn after_a_failed_refresh_the_first_answer_comes_back_whole() {
     assert_eq!(answer.headers(), &headers([("x-answer", "1")]));
     assert_eq!(shown(answer.into_body()).await, shown(Frames::new(first())).await);
     assert_eq!((api.tokens().len(), world.counts().token_calls()), (1, 1));
-} // C27
+}
 
 #[tokio::test]
 async fn a_first_answer_that_is_still_coming_when_the_refresh_has_failed_goes_on_as_it_comes() {
@@ -226,7 +226,7 @@ async fn a_first_answer_that_is_still_coming_when_the_refresh_has_failed_goes_on
 
     gate.add_permits(1);
     assert_eq!(parts(answer.into_body()).await, [data("first "), data("second"), trailers("x-sum", "1")]);
-} // C27
+}
 
 #[tokio::test]
 async fn the_failure_is_in_the_extensions_of_the_first_answer_and_names_the_next_try() {
@@ -239,7 +239,7 @@ async fn the_failure_is_in_the_extensions_of_the_first_answer_and_names_the_next
     let failure = answer.extensions().get::<RefreshFailure>().unwrap();
     assert_eq!(failure.kind(), ErrorKind::Unavailable);
     assert_eq!(failure.retry_at(), Some(world.clock.wall() + Duration::from_secs(1)));
-} // C27
+}
 
 #[tokio::test]
 async fn an_option_turns_a_failed_refresh_into_an_error() {
@@ -254,7 +254,7 @@ async fn an_option_turns_a_failed_refresh_into_an_error() {
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert_eq!(error.retry_at(), Some(world.clock.wall() + Duration::from_secs(1)));
     assert_eq!((world.counts().api, world.counts().token_calls()), (1, 1));
-} // C27
+}
 
 #[tokio::test]
 async fn that_option_leaves_a_rejected_replay_alone() {
@@ -265,7 +265,7 @@ async fn that_option_leaves_a_rejected_replay_alone() {
 
     assert_eq!(send(&client, get("/")).await.unwrap().status(), StatusCode::UNAUTHORIZED);
     assert_eq!((world.counts().api, world.counts().token_calls()), (2, 1));
-} // C24, C27
+}
 
 #[tokio::test]
 async fn a_late_rejection_during_the_backoff_starts_no_second_refresh() {
@@ -280,7 +280,7 @@ async fn a_late_rejection_during_the_backoff_starts_no_second_refresh() {
         assert_eq!(answer.extensions().get::<RefreshFailure>().unwrap().kind(), ErrorKind::Unavailable);
     }
     assert_eq!((world.counts().api, world.counts().token_calls()), (2, 1));
-} // C28
+}
 
 #[tokio::test]
 async fn a_late_rejection_after_a_refused_refresh_starts_no_second_one() {
@@ -298,7 +298,7 @@ async fn a_late_rejection_after_a_refused_refresh_starts_no_second_one() {
         assert_eq!(answer.extensions().get::<RefreshFailure>().unwrap().kind(), ErrorKind::Refused);
     }
     assert_eq!((world.counts().api, world.counts().token_calls()), (3, 1));
-} // C28
+}
 
 // ===== what is a rejection =====
 
@@ -333,7 +333,7 @@ async fn an_answer_that_is_no_rejection_causes_neither_refresh_nor_replay() {
         session.settled().await;
         assert_eq!((api.tokens().len(), world.counts().token_calls()), (1, 0), "{code} {challenge:?}");
     }
-} // C29
+}
 
 #[tokio::test]
 async fn a_network_error_is_passed_on_and_causes_neither_refresh_nor_replay() {
@@ -347,7 +347,7 @@ async fn a_network_error_is_passed_on_and_causes_neither_refresh_nor_replay() {
     assert_eq!(error.downcast::<io::Error>().unwrap().kind(), io::ErrorKind::ConnectionReset);
     session.settled().await;
     assert_eq!((api.tokens().len(), world.counts().token_calls()), (1, 0));
-} // C29
+}
 
 #[tokio::test]
 async fn what_the_provider_names_a_rejection_is_one_whatever_its_status() {
@@ -367,7 +367,7 @@ async fn what_the_provider_names_a_rejection_is_one_whatever_its_status() {
         assert_eq!(answer.status(), StatusCode::OK);
         assert_eq!((api.tokens().len(), world.counts().token_calls()), (2, 1), "{code}");
     }
-} // C29
+}
 
 #[tokio::test]
 async fn a_challenge_in_any_shape_is_read_for_what_it_says_and_fails_no_request() {
@@ -396,7 +396,7 @@ async fn a_challenge_in_any_shape_is_read_for_what_it_says_and_fails_no_request(
     for (lines, sends) in cases {
         assert_eq!(challenged(lines).await, sends, "{lines:?}");
     }
-} // C30
+}
 
 #[tokio::test]
 async fn challenges_of_random_bytes_fail_no_request() {
@@ -414,7 +414,7 @@ async fn challenges_of_random_bytes_fail_no_request() {
         let lines: Vec<&[u8]> = lines.iter().map(Vec::as_slice).collect();
         assert!(matches!(challenged(&lines).await, 1 | 2), "{lines:?}");
     }
-} // C30
+}
 
 // ===== both sends =====
 
@@ -448,7 +448,7 @@ async fn both_sends_are_alike_in_everything_but_the_credential_wherever_it_trave
         }
         assert_eq!(world.bodies(), ["body", "body"]);
     }
-} // C31
+}
 
 #[tokio::test]
 async fn a_signed_replay_has_a_signature_of_its_own_time() {
@@ -464,7 +464,7 @@ async fn a_signed_replay_has_a_signature_of_its_own_time() {
     send(&client(&world, &session), get("/")).await.unwrap();
 
     assert_eq!(world.tokens(), ["Signed access-7 1750000000000", "Signed access-8 1750000002000"]);
-} // C31
+}
 
 // ===== bodies that cannot be sent again =====
 
@@ -484,7 +484,7 @@ async fn a_body_that_cannot_be_copied_is_sent_once_and_the_rejection_comes_back_
     session.settled().await;
     assert_eq!(api.tokens(), ["Bearer access-7"]);
     assert_eq!(world.counts().refreshes, 1);
-} // C32
+}
 
 #[tokio::test]
 async fn a_rejection_without_a_copy_is_handed_back_without_waiting_for_the_refresh() {
@@ -499,7 +499,7 @@ async fn a_rejection_without_a_copy_is_handed_back_without_waiting_for_the_refre
     world.release_idp();
     session.settled().await;
     assert_eq!((world.counts().api, world.counts().refreshes), (1, 1));
-} // C32
+}
 
 #[tokio::test]
 async fn the_request_after_a_rejection_without_a_copy_carries_the_new_token() {
@@ -513,7 +513,7 @@ async fn the_request_after_a_rejection_without_a_copy_carries_the_new_token() {
     assert_eq!(answer.status(), StatusCode::OK);
     assert_eq!(world.tokens(), ["Bearer access-7", "Bearer access-8"]);
     assert_eq!(world.bodies(), ["one", "two"]);
-} // C32
+}
 
 // ===== a rejection inside the body =====
 
@@ -529,7 +529,7 @@ async fn a_rejection_inside_the_body_is_renewed_and_replayed() {
     assert_eq!(parts(answer.into_body()).await, [data("welcome")]);
     assert_eq!(api.tokens(), ["Bearer access-7", "Bearer access-8"]);
     assert_eq!(world.counts().token_calls(), 1);
-} // C33
+}
 
 #[tokio::test]
 async fn a_replay_that_is_rejected_inside_its_body_comes_back_unchanged() {
@@ -542,7 +542,7 @@ async fn a_replay_that_is_rejected_inside_its_body_comes_back_unchanged() {
 
     assert_eq!(parts(answer.into_body()).await, envelope());
     assert_eq!((api.tokens().len(), world.counts().token_calls()), (2, 1));
-} // C24, C33
+}
 
 #[tokio::test]
 async fn a_rejection_inside_the_body_comes_back_whole_when_the_refresh_fails() {
@@ -556,7 +556,7 @@ async fn a_rejection_inside_the_body_comes_back_whole_when_the_refresh_fails() {
 
     assert_eq!(answer.extensions().get::<RefreshFailure>().unwrap().kind(), ErrorKind::Unavailable);
     assert_eq!(parts(answer.into_body()).await, envelope());
-} // C27, C33
+}
 
 #[tokio::test(start_paused = true)]
 async fn an_accepted_body_that_was_looked_into_is_the_same_in_every_frame_hint_trailer_and_error() {
@@ -585,7 +585,7 @@ async fn an_accepted_body_that_was_looked_into_is_the_same_in_every_frame_hint_t
         assert_eq!(shown(answer.into_body()).await, shown(body).await);
         assert_eq!((api.tokens().len(), world.counts().token_calls()), (1, 0));
     }
-} // C33
+}
 
 #[tokio::test]
 async fn a_body_that_declares_more_than_64_kib_is_not_touched() {
@@ -596,7 +596,7 @@ async fn a_body_that_declares_more_than_64_kib_is_not_touched() {
     for answer in [by_hint, by_header] {
         assert_eq!(passed(get("/"), answer).await, 0);
     }
-} // C33
+}
 
 #[tokio::test]
 async fn of_a_body_of_unknown_length_64_kib_are_judged_and_a_byte_more_passes() {
@@ -613,13 +613,13 @@ async fn of_a_body_of_unknown_length_64_kib_are_judged_and_a_byte_more_passes() 
             assert_eq!(parts(answer.into_body()).await, parts(body()).await);
         }
     }
-} // C33
+}
 
 #[tokio::test]
 async fn nothing_is_read_of_a_long_body_behind_the_frame_that_crosses_64_kib() {
     let frames = (0..200).map(|_| data(vec![b' '; 1024]));
     assert_eq!(passed(get("/"), json(Frames::new(frames))).await, 65);
-} // C33
+}
 
 #[tokio::test(start_paused = true)]
 async fn a_slow_body_is_handed_on_after_one_second_and_not_before() {
@@ -637,7 +637,7 @@ async fn a_slow_body_is_handed_on_after_one_second_and_not_before() {
     assert_eq!(parts(answer.into_body()).await, [data("{"), data("}"), trailers("x-sum", "1")]);
     assert_eq!(start.elapsed(), hour);
     assert_eq!((api.tokens().len(), world.counts().token_calls()), (1, 0));
-} // C33
+}
 
 #[tokio::test(start_paused = true)]
 async fn a_body_that_drips_is_handed_on_after_one_second_too() {
@@ -652,7 +652,7 @@ async fn a_body_that_drips_is_handed_on_after_one_second_too() {
 
     assert_eq!(start.elapsed(), Duration::from_secs(1));
     assert_eq!(parts(answer.into_body()).await, vec![data(" "); 10]);
-} // C33
+}
 
 #[tokio::test(start_paused = true)]
 async fn a_body_that_ends_within_the_second_is_judged() {
@@ -665,7 +665,7 @@ async fn a_body_that_ends_within_the_second_is_judged() {
 
     assert_eq!(parts(answer.into_body()).await, [data("welcome")]);
     assert_eq!(world.counts().token_calls(), 1);
-} // C33
+}
 
 #[tokio::test]
 async fn an_answer_that_is_not_whole_plain_json_passes_untouched() {
@@ -692,7 +692,7 @@ async fn an_answer_that_is_not_whole_plain_json_passes_untouched() {
         let what = format!("{} {answer:?}", request.method(), answer = (answer.status(), answer.headers()));
         assert_eq!(passed(request, answer).await, 0, "{what}");
     }
-} // C33
+}
 
 #[tokio::test]
 async fn a_body_is_not_touched_where_the_provider_does_not_ask() {
@@ -705,7 +705,7 @@ async fn a_body_is_not_touched_where_the_provider_does_not_ask() {
     send(&layered(&session, &api), get("/")).await.unwrap();
 
     assert_eq!((taken.load(SeqCst), api.tokens().len(), world.counts().token_calls()), (0, 1, 0));
-} // C33
+}
 
 // ===== what happens meanwhile =====
 
@@ -727,7 +727,7 @@ async fn a_request_that_comes_while_a_rejected_token_is_renewed_waits_for_the_ne
     assert!(others.iter().all(|answer| answer.as_ref().unwrap().status() == StatusCode::OK));
     let counts = world.counts();
     assert_eq!((counts.api, counts.rejected, counts.token_calls()), (12, 1, 1));
-} // C35
+}
 
 #[tokio::test(start_paused = true)]
 async fn it_waits_no_longer_than_the_flight_may_take() {
@@ -747,7 +747,7 @@ async fn it_waits_no_longer_than_the_flight_may_take() {
     }
     assert_eq!(world.tokens(), ["Bearer access-7", "Bearer access-7"]);
     assert_eq!(world.counts().token_calls(), 1);
-} // C35
+}
 
 #[tokio::test]
 async fn a_route_that_always_rejects_does_not_stop_the_others_during_the_backoff() {
@@ -765,7 +765,7 @@ async fn a_route_that_always_rejects_does_not_stop_the_others_during_the_backoff
     assert_eq!(text(bad_again).await, "rejected");
     assert_eq!(world.tokens(), ["Bearer access-7"; 3]);
     assert_eq!(world.counts().token_calls(), 1);
-} // C35
+}
 
 #[tokio::test]
 async fn a_route_that_always_rejects_does_not_stop_the_others_when_the_guard_is_up() {
@@ -784,7 +784,7 @@ async fn a_route_that_always_rejects_does_not_stop_the_others_when_the_guard_is_
     assert_eq!(text(bad).await, "rejected");
     assert_eq!(good.status(), StatusCode::OK);
     assert_eq!((world.counts().api, world.counts().token_calls()), (12, 5));
-} // C35
+}
 
 #[tokio::test]
 async fn a_route_that_always_rejects_does_not_stop_the_others_after_a_refused_refresh() {
@@ -799,7 +799,7 @@ async fn a_route_that_always_rejects_does_not_stop_the_others_after_a_refused_re
     assert_eq!(bad.extensions().get::<RefreshFailure>().unwrap().kind(), ErrorKind::Refused);
     assert_eq!(good.status(), StatusCode::OK);
     assert_eq!(world.counts().token_calls(), 1);
-} // C35
+}
 
 #[tokio::test]
 async fn a_rejected_answer_is_read_to_its_end_while_the_flight_runs() {
@@ -817,7 +817,7 @@ async fn a_rejected_answer_is_read_to_its_end_while_the_flight_runs() {
     assert_eq!(taken.load(SeqCst), 4);
     world.release_idp();
     assert_eq!(parts(request.await.unwrap().into_body()).await, [data("welcome")]);
-} // C35
+}
 
 #[tokio::test]
 async fn of_a_long_rejected_answer_64_kib_are_read_while_the_flight_runs() {
@@ -831,7 +831,7 @@ async fn of_a_long_rejected_answer_64_kib_are_read_while_the_flight_runs() {
 
     assert_eq!(answer.status(), StatusCode::OK);
     assert_eq!(taken.load(SeqCst), 65);
-} // C35
+}
 
 #[tokio::test(start_paused = true)]
 async fn a_rejected_answer_that_drips_is_read_for_one_second() {
@@ -851,7 +851,7 @@ async fn a_rejected_answer_that_drips_is_read_for_one_second() {
 
     assert_eq!(answer.unwrap().status(), StatusCode::OK);
     assert_eq!(taken.load(SeqCst), 2);
-} // C35
+}
 
 #[tokio::test(start_paused = true)]
 async fn a_rejected_answer_that_never_ends_does_not_put_off_the_replay() {
@@ -864,7 +864,7 @@ async fn a_rejected_answer_that_never_ends_does_not_put_off_the_replay() {
     let answer = send(&client, get("/")).await.unwrap();
 
     assert_eq!((answer.status(), start.elapsed()), (StatusCode::OK, Duration::ZERO));
-} // C35
+}
 
 // ===== relative URIs =====
 

@@ -35,7 +35,7 @@ async fn over_http1_a_rejected_request_is_renewed_and_replayed_on_the_one_connec
     assert_eq!(world.tokens(), ["Bearer access-7", "Bearer access-8"]);
     assert_eq!(world.bodies(), ["body", "body"]);
     assert_eq!(world.counts().token_calls(), 1);
-} // C23
+}
 
 #[tokio::test(start_paused = true)]
 async fn over_http2_a_rejected_request_is_renewed_and_replayed() {
@@ -50,7 +50,7 @@ async fn over_http2_a_rejected_request_is_renewed_and_replayed() {
     assert_eq!(world.tokens(), ["Bearer access-7", "Bearer access-8"]);
     assert_eq!(world.bodies(), ["body", "body"]);
     assert_eq!(world.counts().token_calls(), 1);
-} // C23
+}
 
 #[tokio::test(start_paused = true)]
 async fn over_one_http2_connection_six_parallel_rejections_make_one_refresh_and_twelve_sends() {
@@ -70,7 +70,7 @@ async fn over_one_http2_connection_six_parallel_rejections_make_one_refresh_and_
     assert!(answers.iter().all(|answer| answer.as_ref().unwrap().status() == StatusCode::OK));
     let counts = world.counts();
     assert_eq!((counts.api, counts.rejected, counts.token_calls()), (12, 6, 1));
-} // C25
+}
 
 // ===== both sends =====
 
@@ -86,7 +86,7 @@ async fn over_http1_both_sends_are_alike_to_the_last_trailer_wherever_the_creden
         assert_eq!(answer.status(), StatusCode::OK);
         assert_alike(&servers, Version::HTTP_11);
     }
-} // C31
+}
 
 #[tokio::test(start_paused = true)]
 async fn over_http2_both_sends_are_alike_to_the_last_trailer_wherever_the_credential_travels() {
@@ -100,7 +100,7 @@ async fn over_http2_both_sends_are_alike_to_the_last_trailer_wherever_the_creden
         assert_eq!(answer.status(), StatusCode::OK);
         assert_alike(&servers, Version::HTTP_2);
     }
-} // C31
+}
 
 // ===== what cannot be sent again =====
 
@@ -114,7 +114,7 @@ async fn over_http1_a_stream_that_was_answered_early_is_not_replayed_and_the_tok
     let answer = in_time(send(&client, half_sent())).await.unwrap();
 
     assert_early_rejection_came_back(answer, &session, &servers, &world).await;
-} // C32
+}
 
 #[tokio::test(start_paused = true)]
 async fn over_http2_a_stream_that_was_answered_early_is_not_replayed_and_the_token_is_renewed() {
@@ -126,7 +126,7 @@ async fn over_http2_a_stream_that_was_answered_early_is_not_replayed_and_the_tok
     let answer = in_time(send(&client, half_sent())).await.unwrap();
 
     assert_early_rejection_came_back(answer, &session, &servers, &world).await;
-} // C32
+}
 
 #[tokio::test(start_paused = true)]
 async fn a_copied_body_that_was_answered_early_is_replayed_from_its_beginning() {
@@ -146,7 +146,7 @@ async fn a_copied_body_that_was_answered_early_is_replayed_from_its_beginning() 
     assert_eq!(first.body, None);
     assert_eq!(second.body.as_deref(), Some((long + "end").as_bytes()));
     assert_eq!(second.trailers.as_ref().unwrap()["x-sum"], "3");
-} // C31, C32
+}
 
 // ===== answers =====
 
@@ -163,7 +163,7 @@ async fn over_http1_the_first_answer_comes_back_whole_when_the_refresh_fails() {
     assert_eq!(answer.extensions().get::<RefreshFailure>().unwrap().kind(), ErrorKind::Unavailable);
     assert_long(answer).await;
     assert_eq!((servers.seen().len(), world.counts().token_calls()), (1, 1));
-} // C27
+}
 
 #[tokio::test(start_paused = true)]
 async fn over_http1_an_accepted_body_that_was_looked_into_keeps_its_bytes_and_trailers() {
@@ -175,7 +175,7 @@ async fn over_http1_an_accepted_body_that_was_looked_into_keeps_its_bytes_and_tr
 
     assert_long(answer).await;
     assert_eq!((servers.seen().len(), world.counts().token_calls()), (1, 0));
-} // C33
+}
 
 #[tokio::test(start_paused = true)]
 async fn over_http2_an_accepted_body_that_was_looked_into_keeps_its_bytes_and_trailers() {
@@ -187,7 +187,7 @@ async fn over_http2_an_accepted_body_that_was_looked_into_keeps_its_bytes_and_tr
 
     assert_long(answer).await;
     assert_eq!((servers.seen().len(), world.counts().token_calls()), (1, 0));
-} // C33
+}
 
 #[tokio::test(start_paused = true)]
 async fn over_http1_a_rejection_inside_the_body_is_replayed_on_the_one_connection() {
@@ -202,7 +202,7 @@ async fn over_http1_a_rejection_inside_the_body_is_replayed_on_the_one_connectio
 
     assert_eq!(text(answer).await, "welcome");
     assert_eq!((servers.seen().len(), world.counts().token_calls()), (2, 1));
-} // C33
+}
 
 // ===== one connection for the API and the token endpoint =====
 
@@ -217,7 +217,7 @@ async fn a_cold_start_does_not_hang_on_the_one_http1_connection() {
 
     assert!(answers.into_iter().all(|answer| answer == (StatusCode::OK, "welcome".to_owned())));
     assert_eq!((world.counts().api, world.counts().logins), (10, 1));
-} // C35
+}
 
 #[tokio::test(start_paused = true)]
 async fn a_rejection_does_not_hang_on_the_one_http1_connection() {
@@ -230,7 +230,7 @@ async fn a_rejection_does_not_hang_on_the_one_http1_connection() {
 
     assert_eq!(answer, (StatusCode::OK, "welcome".to_owned()));
     assert_eq!(world.counts().refreshes, 1);
-} // C35
+}
 
 #[tokio::test(start_paused = true)]
 async fn a_cold_start_does_not_hang_on_an_http2_connection_with_one_stream() {
@@ -243,7 +243,7 @@ async fn a_cold_start_does_not_hang_on_an_http2_connection_with_one_stream() {
 
     assert!(answers.into_iter().all(|answer| answer == (StatusCode::OK, "welcome".to_owned())));
     assert_eq!((world.counts().api, world.counts().logins), (10, 1));
-} // C35
+}
 
 #[tokio::test(start_paused = true)]
 async fn a_rejection_does_not_hang_on_an_http2_connection_with_one_stream() {
@@ -256,7 +256,7 @@ async fn a_rejection_does_not_hang_on_an_http2_connection_with_one_stream() {
 
     assert_eq!(answer, (StatusCode::OK, "welcome".to_owned()));
     assert_eq!(world.counts().refreshes, 1);
-} // C35
+}
 
 // ===== relative URIs =====
 
