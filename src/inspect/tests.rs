@@ -1,3 +1,5 @@
+#![allow(clippy::type_complexity, reason = "a helper shows the types that it is about in full")]
+
 use std::{
     borrow::Cow,
     collections::VecDeque,

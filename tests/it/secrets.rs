@@ -3,6 +3,8 @@
 //! Every secret of these tests, and every text that a server sends, begins with one word. The tests collect all that a
 //! run logs, at the finest level, and all that its values print, and look for that word.
 
+#![allow(clippy::type_complexity, reason = "each case of a table shows its parts in full")]
+
 use std::{
     error::Error as StdError,
     fmt::{self, Write as _},

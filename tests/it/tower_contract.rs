@@ -1,6 +1,7 @@
 //! Readiness, reservations and the place of a call: C53.
 
 #![allow(clippy::disallowed_methods, reason = "a test drives the runtime and its paused clock itself")]
+#![allow(clippy::type_complexity, reason = "a scene shows the stack that it builds in full")]
 
 use std::{
     future::Future,
