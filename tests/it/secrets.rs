@@ -139,8 +139,11 @@ fn telltale(request: &Request<Bytes>) -> BoxError {
     Box::new(io::Error::new(io::ErrorKind::ConnectionReset, told))
 }
 
-/// The token endpoint's answers, each full of secrets, and how a login without a token ends with it.
-fn answers() -> Vec<(&'static str, Option<ErrorKind>, fn(&Request<Bytes>) -> Reply)> {
+/// A name, how a login that is answered so ends, and the answer.
+type Case = (&'static str, Option<ErrorKind>, fn(&Request<Bytes>) -> Reply);
+
+/// The token endpoint's answers, each full of secrets.
+fn answers() -> Vec<Case> {
     fn with_headers(status: StatusCode) -> Reply {
         let mut answer = reply(status, "hush: your password is hush-password")?;
         answer.headers_mut().insert(header::RETRY_AFTER, "hush".parse()?);
