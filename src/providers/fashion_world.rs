@@ -11,7 +11,7 @@ use std::{borrow::Cow, fmt, sync::Arc, time::SystemTime};
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, Uri, header::AUTHORIZATION, request, response};
 use secrecy::SecretString;
-use serde::Serialize;
+use serde_json::json;
 
 use super::wire;
 use crate::{
@@ -100,15 +100,8 @@ impl FashionWorld {
     }
 
     fn login_request(&self) -> Result<Request<Bytes>, ProviderError> {
-        #[derive(Serialize)]
-        struct Body<'a> {
-            mobile: &'a str,
-            password: &'a str,
-        }
-
         let login = self.login.as_ref().ok_or_else(|| ProviderError::fault(NAME, "no login is configured"))?;
-        let body = Body { mobile: &login.mobile, password: wire::expose(&login.password) };
-        let body = serde_json::to_vec(&body).map_err(|_| ProviderError::fault(NAME, "the login is no JSON"))?;
+        let body = json!({ "mobile": login.mobile, "password": wire::expose(&login.password) }).to_string();
         let uri = wire::endpoint(NAME, &self.base_url, "/api/my/login", "")?;
         wire::request(NAME, Method::POST, uri, Some(wire::JSON), body)
     }
