@@ -595,10 +595,9 @@ fn layered<S>(session: &Session<TestProvider>, inner: S) -> AuthRefresh<S, TestP
 }
 
 type Mock = mock::Mock<Request<Body>, Response<Body>>;
+type MockHandle = mock::Handle<Request<Body>, Response<Body>>;
 
-fn mocked(
-    session: &Session<TestProvider>,
-) -> (mock::Spawn<AuthRefresh<Mock, TestProvider>>, mock::Handle<Request<Body>, Response<Body>>) {
+fn mocked(session: &Session<TestProvider>) -> (mock::Spawn<AuthRefresh<Mock, TestProvider>>, MockHandle) {
     mock::spawn_layer(AuthRefreshLayer::new(session.clone()))
 }
 
@@ -610,10 +609,10 @@ fn policed(world: &World) -> (Session<TestProvider>, AuthRefresh<Policed<Scene>,
     (session, client)
 }
 
+type Retrying = Retry<Attempts, AuthRefresh<ConcurrencyLimit<Scene>, TestProvider>>;
+
 /// A retry around the layer, API and token endpoint behind one slot.
-fn retrying(
-    world: &World,
-) -> (Session<TestProvider>, Retry<Attempts, AuthRefresh<ConcurrencyLimit<Scene>, TestProvider>>) {
+fn retrying(world: &World) -> (Session<TestProvider>, Retrying) {
     let limit = ConcurrencyLimit::new(Scene(world.clone()), 1);
     let session = through(world, limit.clone());
     let client = Retry::new(Attempts(5), layered(&session, limit));
