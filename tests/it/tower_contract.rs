@@ -1,7 +1,6 @@
 //! Readiness, reservations and the place of a call: C53.
 
 #![allow(clippy::disallowed_methods, reason = "a test drives the runtime and its paused clock itself")]
-#![allow(clippy::type_complexity, reason = "a scene shows the stack that it builds in full")]
 
 use std::{
     future::Future,
@@ -75,13 +74,13 @@ async fn a_readiness_error_after_the_wait_for_a_token_is_passed_on_unchanged() {
     assert_eq!(*error.downcast::<Broken>().unwrap(), Broken(7));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_readiness_error_before_a_replay_is_passed_on_unchanged() {
     let world = World::new();
     let (mut service, mut handle) = mocked(&signed_in(&world));
     assert!(service.poll_ready().is_ready());
     let answer = tokio::spawn(service.call(get("/")));
-    let (_, reply) = handle.next_request().await.unwrap();
+    let (_, reply) = in_time(handle.next_request()).await.unwrap();
     handle.send_error(Broken(7));
     reply.send_response(status(StatusCode::UNAUTHORIZED));
 
@@ -99,9 +98,7 @@ async fn after_the_wait_for_a_token_a_request_waits_until_the_service_is_ready()
     assert!(service.poll_ready().is_ready());
     let answer = tokio::spawn(service.call(get("/")));
     handle.allow(0);
-    while session.status().condition != Condition::Fresh {
-        tokio::task::yield_now().await;
-    }
+    until(|| session.status().condition == Condition::Fresh).await;
     tokio::task::yield_now().await;
     assert!(handle.poll_request().is_pending());
 
@@ -242,9 +239,7 @@ async fn fifty_requests_that_fill_every_slot_and_are_all_rejected_leave_one_for_
     world.hold_api();
     let client = layered(&session, limit);
     let answers = tokio::spawn(async move { fifty(&client).await });
-    while world.counts().rejected < 50 {
-        tokio::task::yield_now().await;
-    }
+    until(|| world.counts().rejected == 50).await;
 
     world.release_api();
 
@@ -263,6 +258,7 @@ async fn a_request_whose_turn_comes_while_the_token_is_renewed_gives_the_slot_to
     let (first, second) = in_time(futures::future::join(send(&client, get("/")), send(&client, get("/")))).await;
 
     assert_all_welcome(&[first, second]);
+    assert_eq!(world.tokens(), ["Bearer access-1", "Bearer access-2", "Bearer access-2"]);
     assert_eq!(world.counts(), Counts { api: 3, rejected: 1, logins: 1, refreshes: 1, ..Counts::default() });
 }
 
@@ -568,6 +564,17 @@ async fn in_time<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(10), future).await.expect("it hangs")
 }
 
+/// Lets the other tasks run until it is so.
+async fn until(is_so: impl Fn() -> bool) {
+    for _ in 0..10_000 {
+        if is_so() {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+    panic!("it never is so");
+}
+
 fn assert_all_welcome<T>(answers: &[Result<Response<T>, Error>]) {
     for answer in answers {
         assert_eq!(answer.as_ref().unwrap().status(), StatusCode::OK);
@@ -595,10 +602,9 @@ fn layered<S>(session: &Session<TestProvider>, inner: S) -> AuthRefresh<S, TestP
 }
 
 type Mock = mock::Mock<Request<Body>, Response<Body>>;
+type MockHandle = mock::Handle<Request<Body>, Response<Body>>;
 
-fn mocked(
-    session: &Session<TestProvider>,
-) -> (mock::Spawn<AuthRefresh<Mock, TestProvider>>, mock::Handle<Request<Body>, Response<Body>>) {
+fn mocked(session: &Session<TestProvider>) -> (mock::Spawn<AuthRefresh<Mock, TestProvider>>, MockHandle) {
     mock::spawn_layer(AuthRefreshLayer::new(session.clone()))
 }
 
@@ -610,10 +616,10 @@ fn policed(world: &World) -> (Session<TestProvider>, AuthRefresh<Policed<Scene>,
     (session, client)
 }
 
+type Retrying = Retry<Attempts, AuthRefresh<ConcurrencyLimit<Scene>, TestProvider>>;
+
 /// A retry around the layer, API and token endpoint behind one slot.
-fn retrying(
-    world: &World,
-) -> (Session<TestProvider>, Retry<Attempts, AuthRefresh<ConcurrencyLimit<Scene>, TestProvider>>) {
+fn retrying(world: &World) -> (Session<TestProvider>, Retrying) {
     let limit = ConcurrencyLimit::new(Scene(world.clone()), 1);
     let session = through(world, limit.clone());
     let client = Retry::new(Attempts(5), layered(&session, limit));
