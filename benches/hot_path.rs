@@ -33,9 +33,9 @@ fn main() {
 
     let mut group = criterion.benchmark_group("judged by the head");
     let inner = Inner { json: false };
-    let never = AuthRefreshLayer::new(session(TestProvider::new())).replay(Never::new());
+    let never = AuthRefreshLayer::new(session(TestProvider::new())).replay::<Never>();
     let clone_body = AuthRefreshLayer::new(session(TestProvider::new()));
-    let query = AuthRefreshLayer::new(session(TestProvider::placed(Place::Query))).replay(Never::new());
+    let query = AuthRefreshLayer::new(session(TestProvider::placed(Place::Query))).replay::<Never>();
     measure(&mut group, "bare service", inner);
     measure(&mut group, "constant header", AddAuthorizationLayer::bearer("access").layer(inner));
     measure(&mut group, "header, no replay", never.layer(inner));
@@ -46,7 +46,7 @@ fn main() {
     let mut group = criterion.benchmark_group("judged by a JSON body of 200 bytes");
     let inner = Inner { json: true };
     let inspecting = TestProvider { reads_body: true, ..TestProvider::new() };
-    let inspecting = AuthRefreshLayer::new(session(inspecting)).replay(Never::new());
+    let inspecting = AuthRefreshLayer::new(session(inspecting)).replay::<Never>();
     measure(&mut group, "bare service", inner);
     measure(&mut group, "constant header", AddAuthorizationLayer::bearer("access").layer(inner));
     measure(&mut group, "header, no replay", inspecting.layer(inner));

@@ -40,6 +40,8 @@ pub(crate) struct Attempt<S, P, B> {
     /// What is sent next, without any credential, and a service that is not ready yet. Nothing is left after the last
     /// send, nor where the body could not be copied.
     next: Option<(Request<B>, S)>,
+    /// The generation that has just been waited for. It is used however short its life.
+    awaited: Option<Generation>,
     replays_left: u8,
     is_sent: bool,
     is_replayed: bool,
@@ -77,6 +79,7 @@ impl<S, P, B> Attempt<S, P, B> {
             generation,
             in_url: None,
             next: spare,
+            awaited: None,
             replays_left: options.replays,
             is_sent: true,
             is_replayed: false,
@@ -95,6 +98,17 @@ impl<S, P, B> Attempt<S, P, B> {
 
     pub(crate) fn has_content(&self) -> bool {
         self.has_content
+    }
+
+    pub(crate) fn has_waited_for(&mut self, generation: Generation) {
+        self.awaited = Some(generation);
+    }
+
+    /// Whether the current token is not to be sent after all: it is being replaced, or it has ended while the service
+    /// was getting ready.
+    pub(crate) fn is_too_late(&self, current: &Snapshot, now: Now) -> bool {
+        let is_awaited = self.awaited == Some(current.generation);
+        current.is_held() || (!is_awaited && current.unexpired(now).is_none())
     }
 
     /// What follows from a judged answer.
@@ -161,7 +175,7 @@ where
     }
 
     /// Sends the request with the current token. The service must have been polled ready.
-    pub(crate) fn send(&mut self, current: &Snapshot, issued: &Arc<Issued>) -> Result<S::Future, Error> {
+    pub(crate) fn send(&mut self, current: &Snapshot, issued: &Arc<Issued>, now: Now) -> Result<S::Future, Error> {
         let (request, mut service) = self.next.take().ok_or_else(|| Error::fault("there is nothing left to send"))?;
         if self.is_sent {
             self.replays_left = self.replays_left.saturating_sub(1);
@@ -171,7 +185,7 @@ where
         self.generation = current.generation;
         self.carry(issued);
         let copy = if self.replays_left > 0 { copy(&request, self.backup) } else { None };
-        let request = authorize(&self.session, issued, request, self.session.now())?;
+        let request = authorize(&self.session, issued, request, now)?;
         let future = service.call(request);
         self.next = copy.map(|copy| (copy, service));
         Ok(future)

@@ -13,11 +13,17 @@ use secrecy::{ExposeSecret, SecretString};
 /// Everything but the unreserved characters of [RFC 3986](https://www.rfc-editor.org/rfc/rfc3986#section-2.3).
 pub(crate) const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
+/// The longest credential, in bytes: no server takes a longer header or URL.
+const LONGEST: usize = 16 * 1024;
+
 /// How an access token travels, ready to be put on any number of requests.
 #[derive(Clone)]
 pub struct Credential(Place);
 
-/// A token that no request can carry: it is empty, or has a character that the place does not allow.
+/// A token that no request can carry: it is empty, has a character that the place does not allow, or makes a header
+/// or parameter of more than 16 KiB.
+///
+/// A provider maps it to [`ProviderError::malformed`](crate::provider::ProviderError::malformed), naming its field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct InvalidCredential;
@@ -83,7 +89,7 @@ impl Credential {
     }
 
     fn header_value(name: HeaderName, value: &str) -> Result<Self, InvalidCredential> {
-        if value.is_empty() {
+        if value.is_empty() || value.len() > LONGEST {
             return Err(InvalidCredential);
         }
         let mut value = HeaderValue::from_str(value).map_err(|_| InvalidCredential)?;
@@ -169,7 +175,8 @@ fn encoded_pair(name: &str, token: &SecretString) -> Result<SecretString, Invali
     if name.is_empty() || token.is_empty() || token.chars().any(char::is_control) {
         return Err(InvalidCredential);
     }
-    Ok(format!("{}={}", utf8_percent_encode(name, ENCODED), utf8_percent_encode(token, ENCODED)).into())
+    let pair = format!("{}={}", utf8_percent_encode(name, ENCODED), utf8_percent_encode(token, ENCODED));
+    if pair.len() > LONGEST { Err(InvalidCredential) } else { Ok(pair.into()) }
 }
 
 /// `uri` with `pair` in the place of the first parameter of that name, or behind all others.

@@ -1,6 +1,11 @@
 //! One error for everything that the layer and the session can say.
 
-use std::{error::Error as StdError, fmt, sync::Arc, time::SystemTime};
+use std::{
+    error::Error as StdError,
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use crate::{provider::ProviderError, transport::TransportError};
 
@@ -48,12 +53,14 @@ pub enum ErrorKind {
     Unavailable,
     /// The token endpoint's answer cannot be read or used. Tried again after a backoff.
     Malformed,
+    /// No request can carry the token that the application brought. Nothing has changed.
+    InvalidToken,
     /// The refresh guard is up: too many flights in too short a time.
     TooManyRefreshes,
     /// The flight ended without an outcome: a panic, an aborted task, or a runtime that shut down. The next request
     /// starts another one.
     Aborted,
-    /// The future was polled outside a tokio runtime and needed one to refresh.
+    /// A login or refresh was due, and the future was polled outside a tokio runtime, or on one without a timer.
     NoRuntime,
     /// Something on this side is wrong: a setting, a clock, or a request that cannot be signed.
     Fault,
@@ -80,6 +87,8 @@ pub(crate) enum FailureSource {
     Transport(TransportError),
 }
 
+const YEAR_10000: Duration = Duration::from_secs(253_402_300_800);
+
 // ===== impl Error =====
 
 impl Error {
@@ -95,8 +104,8 @@ impl Error {
         Self::new(ErrorKind::Fault, Some(Cause::Provider(error)))
     }
 
-    pub(crate) fn malformed(error: ProviderError) -> Self {
-        Self::new(ErrorKind::Malformed, Some(Cause::Provider(error)))
+    pub(crate) fn invalid_token(error: ProviderError) -> Self {
+        Self::new(ErrorKind::InvalidToken, Some(Cause::Provider(error)))
     }
 
     pub(crate) fn fault(reason: &'static str) -> Self {
@@ -119,9 +128,10 @@ impl Error {
         self.kind() == ErrorKind::Service
     }
 
-    /// Whether a login or refresh failed.
+    /// Whether the session has no usable token: a login or refresh failed, none may start now, or the application
+    /// signed out.
     #[must_use]
-    pub fn is_refresh(&self) -> bool {
+    pub fn is_session(&self) -> bool {
         matches!(self.0.cause, Some(Cause::Refresh(_)))
     }
 
@@ -232,7 +242,9 @@ impl StdError for RefreshFailure {
 impl fmt::Display for RefreshFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.kind().fmt(f)?;
-        match self.retry_at() {
+        // HTTP dates end with the year 9999 and begin with 1970; a clock that is that wrong still has to be reported.
+        let is_date = |at: &SystemTime| at.duration_since(UNIX_EPOCH).is_ok_and(|since| since < YEAR_10000);
+        match self.retry_at().filter(is_date) {
             Some(at) => write!(f, ", next try after {}", httpdate::fmt_http_date(at)),
             None => Ok(()),
         }
@@ -262,9 +274,10 @@ impl fmt::Display for ErrorKind {
             Self::TimedOut => "the token endpoint did not answer in time",
             Self::Unavailable => "the token endpoint is unavailable",
             Self::Malformed => "the token endpoint's answer cannot be used",
+            Self::InvalidToken => "no request can carry this token",
             Self::TooManyRefreshes => "too many refreshes in too short a time",
             Self::Aborted => "the refresh was aborted",
-            Self::NoRuntime => "a refresh needs a tokio runtime",
+            Self::NoRuntime => "a refresh needs a tokio runtime with its timer enabled",
             Self::Fault => "the session is misconfigured",
             Self::PlainHttp => "plain http is refused",
         })

@@ -55,8 +55,9 @@ pin_project! {
         Joining { answer: Option<Answer<T>> },
         // Until the flight has landed. A rejected answer is read meanwhile, so that its connection is free.
         Waiting { #[pin] ticket: Ticket, answer: Option<Answer<T>> },
-        // Until the service is ready.
-        Readying,
+        // Until the service is ready. A rejected answer that was read to its end holds no connection, and is kept for
+        // the case that the new token is rejected before it could be sent.
+        Readying { answer: Option<Answer<T>> },
         // Refused before anything was sent.
         Failed { error: Error },
         Done,
@@ -148,10 +149,14 @@ where
                         _ => return Poll::Pending,
                     }
                 }
-                (Projected::Readying, Some(attempt)) => match ready!(attempt.poll_ready(cx)) {
-                    Ok(()) => attempt.ready(),
-                    Err(error) => Step::End(Err(error)),
-                },
+                (Projected::Readying { .. }, Some(attempt)) => {
+                    let ready = ready!(attempt.poll_ready(cx));
+                    match (ready, this.state.as_mut().project_replace(State::Done)) {
+                        (Ok(()), Replaced::Readying { answer }) => attempt.ready(answer),
+                        (Err(error), _) => Step::End(Err(error)),
+                        (Ok(()), _) => return Poll::Pending,
+                    }
+                }
                 (Projected::Failed { .. }, _) => match this.state.as_mut().project_replace(State::Done) {
                     Replaced::Failed { error } => Step::End(Err(error)),
                     _ => return Poll::Pending,
@@ -214,7 +219,9 @@ where
             let now = self.session().now();
             let current = self.session().current();
             return match current.plan(now, self.session().policy()) {
-                Plan::Send(_) | Plan::SendAndRefresh(_) => Step::Go(State::Readying),
+                Plan::Send(_) | Plan::SendAndRefresh(_) => {
+                    Step::Go(State::Readying { answer: answer.filter(Answer::is_read) })
+                }
                 Plan::Refuse(failure) => {
                     drop(current);
                     self.landed(Err(failure), answer)
@@ -239,9 +246,16 @@ where
         let current = self.session().current();
         let failure = match (landed, &answer) {
             // What the flight brought is used, however short its life.
-            (Ok(()), _) if current.token.is_some() => return Step::Go(State::Readying),
+            (Ok(()), _) if current.token.is_some() => {
+                let generation = current.generation;
+                drop(current);
+                self.has_waited_for(generation);
+                return Step::Go(State::Readying { answer: answer.filter(Answer::is_read) });
+            }
             (Ok(()), _) => signed_out(),
-            (Err(_), None) if current.unexpired(self.session().now()).is_some() => return Step::Go(State::Readying),
+            (Err(_), None) if current.unexpired(self.session().now()).is_some() => {
+                return Step::Go(State::Readying { answer: None });
+            }
             (Err(failure), _) => failure,
         };
         match (answer, self.raise(&failure)) {
@@ -251,16 +265,17 @@ where
         }
     }
 
-    /// The service is ready: sends, unless its turn came when everybody waits for a token again.
-    fn ready(&mut self) -> Step<S::Future, S::ResponseBody> {
+    /// The service is ready: sends, unless its turn came too late for the token.
+    fn ready(&mut self, answer: Option<Answer<S::ResponseBody>>) -> Step<S::Future, S::ResponseBody> {
+        let now = self.session().now();
         let current = self.session().current().clone();
         match &current.token {
-            None => Step::End(Err(signed_out().into())),
-            Some(_) if current.is_held() => {
+            None => self.landed(Ok(()), answer),
+            Some(_) if self.is_too_late(&current, now) => {
                 self.release();
-                Step::Go(State::Joining { answer: None })
+                Step::Go(State::Joining { answer })
             }
-            Some(issued) => match self.send(&current, issued) {
+            Some(issued) => match self.send(&current, issued, now) {
                 Ok(future) => Step::Go(State::Sending { future, refresh: false }),
                 Err(error) => Step::End(Err(error)),
             },
@@ -269,6 +284,10 @@ where
 }
 
 impl<T: Body> Answer<T> {
+    fn is_read(&self) -> bool {
+        self.body.is_whole()
+    }
+
     fn into_response(self) -> Response<InspectBody<T>> {
         Response::from_parts(self.head, self.body.into_body())
     }

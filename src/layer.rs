@@ -26,10 +26,10 @@ impl<P> AuthRefreshLayer<P> {
 }
 
 impl<P, R> AuthRefreshLayer<P, R> {
-    /// How request bodies are copied: `Never::new()` where they cannot be, or a strategy of your own.
+    /// How request bodies are copied: [`Never`](crate::replay::Never) where they cannot be, or a strategy of your own.
+    /// A strategy is a type without a value, so that it costs nothing to carry.
     #[must_use]
-    pub fn replay<R2>(self, strategy: R2) -> AuthRefreshLayer<P, R2> {
-        let _ = strategy;
+    pub fn replay<R2>(self) -> AuthRefreshLayer<P, R2> {
         AuthRefreshLayer { session: self.session, options: self.options, replay: PhantomData }
     }
 

@@ -25,10 +25,16 @@ pub trait Provider: Send + Sync + 'static {
 
     /// What to ask the token endpoint for next, or `None` when somebody must sign in.
     ///
-    /// `token` is the current set, if any; `now` is the corrected time.
+    /// `token` is the current set, if any.
+    ///
+    /// | why | what most providers answer |
+    /// |---|---|
+    /// | [`NoToken`](Reason::NoToken), [`RefreshRefused`](Reason::RefreshRefused), [`SignIn`](Reason::SignIn) | login, if one is configured |
+    /// | [`Due`](Reason::Due), [`Rejected`](Reason::Rejected) | refresh, if there is a refresh token; else login |
+    /// | [`MaybeSpent`](Reason::MaybeSpent) | login, if one is configured; else refresh |
     fn next_grant(&self, token: Option<&TokenSet>, why: Reason, now: SystemTime) -> Option<GrantKind>;
 
-    /// The request that asks for `grant`.
+    /// The request that asks for `grant`, to an absolute URI.
     ///
     /// # Errors
     /// When the provider lacks what the request needs; nothing is sent then.
@@ -37,8 +43,9 @@ pub trait Provider: Send + Sync + 'static {
     /// The token set in an answer to [`request`](Self::request), whatever its status.
     ///
     /// # Errors
-    /// When the answer grants nothing, or cannot be read. The session adds what the status line and
-    /// `Retry-After` say, so that a provider need not look at either.
+    /// When the answer grants nothing, or cannot be read. The session adds what is the same everywhere: 429, 5xx and
+    /// `Retry-After` mean "later", and 401 or 403 to a login means that it was refused. Every other refusal is the
+    /// provider's to tell, above all that of a refresh: by [`ProviderError::refused`].
     fn parse(&self, grant: Grant<'_>, answer: Response<Bytes>, cx: &Context) -> Result<TokenSet, ProviderError>;
 
     /// How `token` travels on a request. Called once per token set, never per request, and once with a stand-in when
@@ -59,10 +66,10 @@ pub trait Provider: Send + Sync + 'static {
 
     /// Whether an answer's head says that the token was refused.
     ///
-    /// By default: status 401, unless a `Bearer` challenge names an error other than `invalid_token`
-    /// ([RFC 6750, section 3.1](https://www.rfc-editor.org/rfc/rfc6750#section-3.1)).
+    /// By default [`Verdict::by_challenge`]: status 401 with nothing that says otherwise. An API that answers 200 and
+    /// means 401 returns [`Verdict::ReadBody`] for what `by_challenge` accepts.
     fn judge(&self, answer: &response::Parts) -> Verdict {
-        if challenge::rejects(answer) { Verdict::Rejected } else { Verdict::Accepted }
+        Verdict::by_challenge(answer)
     }
 
     /// Whether a small JSON body says that the token was refused: `true` means rejected. Called only after
@@ -125,7 +132,7 @@ pub enum Grant<'a> {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Context {
-    /// The current time, corrected by what is known of the server's clock.
+    /// The current time.
     pub now: SystemTime,
     /// Fresh randomness, another one for each request.
     pub nonce: u128,
@@ -152,6 +159,18 @@ impl Context {
     #[must_use]
     pub fn new(now: SystemTime, nonce: u128) -> Self {
         Self { now, nonce }
+    }
+}
+
+// ===== impl Verdict =====
+
+impl Verdict {
+    /// What status and challenges say: rejected by 401, unless a `Bearer` challenge names an error other than
+    /// `invalid_token` ([RFC 6750, section 3.1](https://www.rfc-editor.org/rfc/rfc6750#section-3.1)), which another
+    /// token would not cure. A challenge that cannot be read says nothing.
+    #[must_use]
+    pub fn by_challenge(answer: &response::Parts) -> Self {
+        if challenge::rejects(answer) { Self::Rejected } else { Self::Accepted }
     }
 }
 

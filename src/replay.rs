@@ -3,7 +3,7 @@
 /// Makes the copy of a request's body that a replay sends.
 ///
 /// The copy is made before the first send, so it must be whole and independent: reading one must not shorten the
-/// other. A strategy that cannot promise that says `None`; the request is then never replayed, and an empty body is
+/// other. A strategy is a type that is named and never made: `layer.replay::<Never>()`. One that cannot promise that says `None`; the request is then never replayed, and an empty body is
 /// never sent in its place.
 pub trait Replay<B> {
     /// A copy of `body`, or `None`.
@@ -13,30 +13,14 @@ pub trait Replay<B> {
 /// Copies bodies by `Clone`: right for `Full`, `Empty` and others that own their data, cheap for `Full<Bytes>`.
 ///
 /// Not for a body whose clones share one stream.
-#[derive(Clone, Copy, Debug, Default)]
-#[non_exhaustive]
-pub struct CloneBody;
+#[derive(Clone, Copy, Debug)]
+#[allow(clippy::exhaustive_enums, reason = "has no values")]
+pub enum CloneBody {}
 
 /// Never copies. Any body will do; a rejected request causes the refresh, and its answer is handed back as it came.
-#[derive(Clone, Copy, Debug, Default)]
-#[non_exhaustive]
-pub struct Never;
-
-impl CloneBody {
-    /// The strategy that copies by `Clone`.
-    #[must_use]
-    pub fn new() -> Self {
-        Self
-    }
-}
-
-impl Never {
-    /// The strategy that never copies.
-    #[must_use]
-    pub fn new() -> Self {
-        Self
-    }
-}
+#[derive(Clone, Copy, Debug)]
+#[allow(clippy::exhaustive_enums, reason = "has no values")]
+pub enum Never {}
 
 impl<B: http_body::Body + Clone> Replay<B> for CloneBody {
     fn backup(body: &B) -> Option<B> {

@@ -1,8 +1,9 @@
 //! The private seam to the runtime: everything that spawns or waits for time goes through here.
 
 use std::{
-    future::Future,
-    pin::Pin,
+    future::{Future, poll_fn},
+    panic::catch_unwind,
+    pin::{Pin, pin},
     task::{Context, Poll},
     time::Duration,
 };
@@ -17,9 +18,14 @@ pub(crate) struct Task(tokio::task::AbortHandle);
 #[derive(Debug)]
 pub(crate) struct Sleep(Pin<Box<tokio::time::Sleep>>);
 
-/// The flight ran into its deadline.
+/// Why a future was given up.
 #[derive(Debug)]
-pub(crate) struct Elapsed;
+pub(crate) enum NotInTime {
+    /// It took longer than it may.
+    Elapsed,
+    /// The runtime was built without its timer.
+    NoTimer,
+}
 
 /// Whether the caller is on a runtime.
 pub(crate) fn is_there() -> bool {
@@ -31,17 +37,24 @@ pub(crate) fn spawn(future: impl Future<Output = ()> + Send + 'static) -> Option
     Some(Task(Handle::try_current().ok()?.spawn(future).abort_handle()))
 }
 
-/// A timer that starts now, or `None` outside a runtime.
+/// A timer that starts now, or `None` where there is no runtime, or one that was built without a timer.
 #[allow(clippy::disallowed_methods, reason = "the private seam to the runtime")]
 pub(crate) fn sleep(duration: Duration) -> Option<Sleep> {
     Handle::try_current().ok()?;
-    Some(Sleep(Box::pin(tokio::time::sleep(duration))))
+    // tokio has no way to ask for the timer but to panic.
+    let sleep = catch_unwind(|| Box::pin(tokio::time::sleep(duration)));
+    sleep.ok().map(Sleep)
 }
 
 /// Drops `future` when it takes longer than `limit`. Called from spawned tasks only, so that there is a runtime.
-#[allow(clippy::disallowed_methods, reason = "the private seam to the runtime")]
-pub(crate) async fn timeout<T>(limit: Duration, future: impl Future<Output = T>) -> Result<T, Elapsed> {
-    tokio::time::timeout(limit, future).await.map_err(|_| Elapsed)
+pub(crate) async fn timeout<T>(limit: Duration, future: impl Future<Output = T>) -> Result<T, NotInTime> {
+    let mut limit = sleep(limit).ok_or(NotInTime::NoTimer)?;
+    let mut future = pin!(future);
+    poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(output) => Poll::Ready(Ok(output)),
+        Poll::Pending => Pin::new(&mut limit).poll(cx).map(|()| Err(NotInTime::Elapsed)),
+    })
+    .await
 }
 
 impl Task {

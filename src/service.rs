@@ -69,7 +69,7 @@ where
         let reaches_the_api = self.session.covers(uri) || (self.options.fixed_peer && uri.authority().is_none());
         reaches_the_api
             && request.extensions().get::<TokenRequest>().is_none()
-            && !self.session.own_header().is_some_and(|name| request.headers().contains_key(name))
+            && !self.session.is_overridden(request.headers())
     }
 }
 

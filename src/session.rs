@@ -9,6 +9,7 @@ mod policy;
 mod state;
 mod status;
 
+pub use crate::transport::NotSent;
 pub use builder::SessionBuilder;
 pub use policy::{InvalidPolicy, RefreshPolicy};
 pub use status::{Condition, Event, Events, Status};
@@ -19,7 +20,7 @@ use std::{
 };
 
 use arc_swap::{ArcSwap, Guard};
-use http::{HeaderName, Uri};
+use http::{HeaderMap, HeaderName, Uri};
 use tokio::sync::{broadcast, watch};
 
 use crate::{
@@ -32,6 +33,7 @@ use crate::{
     transport::Transport,
 };
 use driver::Driver;
+use flight::Flight;
 use lifetime::Lifetime;
 pub(crate) use state::{Issued, Joined, Plan, Snapshot};
 
@@ -109,9 +111,9 @@ impl<P: Provider> Session<P> {
     /// Replaces the token set. Whoever waits for a flight goes on with this set; the flight's own result is discarded.
     ///
     /// # Errors
-    /// When no request can carry the token; nothing changes then.
+    /// [`InvalidToken`](ErrorKind::InvalidToken) when no request can carry the token; nothing changes then.
     pub fn set(&self, token: TokenSet) -> Result<(), Error> {
-        let issued = Arc::new(self.issue(token, self.now()).map_err(Error::malformed)?);
+        let issued = Arc::new(self.issue(token, self.now()).map_err(Error::invalid_token)?);
         self.supersede(|state| {
             state.install(issued);
             Event::TokenChanged { generation: state.generation }
@@ -120,7 +122,7 @@ impl<P: Provider> Session<P> {
     }
 
     /// Forgets the token set. Requests get an error, and nothing is sent, until [`set`](Self::set) or
-    /// [`sign_in`](Self::sign_in).
+    /// [`sign_in`](Self::sign_in). The server is not told: an API that knows a logout wants a request of yours first.
     pub fn sign_out(&self) {
         self.supersede(|state| {
             state.sign_out();
@@ -129,7 +131,8 @@ impl<P: Provider> Session<P> {
     }
 
     /// Logs in with the provider's configured login, whatever is known of earlier failures, and also after a refused
-    /// login. A token set that is there stays in use until the login has succeeded.
+    /// login. A token set that is there stays in use until the login has succeeded. The refresh guard does not count
+    /// it, and all who ask at the same time share one login.
     ///
     /// # Errors
     /// When the login fails, the provider has none configured, or the application signs out meanwhile.
@@ -145,26 +148,17 @@ impl<P: Provider> Session<P> {
             {
                 return Err(RefreshFailure::new(ErrorKind::SignInRequired, None, None).into());
             }
-            let can_fly = rt::is_there();
-            let joined = self.transition(|state| match &state.flight {
-                Some(flight) => (Ok((flight.ticket(), None)), None),
-                None if !can_fly => (Err(state::no_runtime()), None),
-                None => {
-                    let flight = state.start_sign_in(now, self.policy());
-                    (Ok((flight.ticket(), Some(flight))), None)
-                }
-            });
-            let (ticket, departing) = joined?;
-            let signs_in = departing.is_some();
+            let (joined, departing) = self.depart(|state| state.join_sign_in(rt::is_there(), now, self.policy()));
             if let Some(flight) = departing {
-                Driver::launch(self, flight, true);
+                Driver::launch(self, flight, true, now);
             }
+            let (ticket, signs_in) = joined?;
             let landed = ticket.await;
             // There was a flight, so the session was not signed out then: a sign-out came later, and has its way.
             if self.current().signed_out {
                 return Err(state::signed_out().into());
             }
-            // A refresh in progress may be spending its token: it ends first.
+            // A refresh in progress may be spending its token: it ends first. A sign-in in progress serves all who ask.
             if signs_in {
                 return Ok(landed?);
             }
@@ -215,8 +209,16 @@ impl<P: Provider> Session<P> {
         self.0.origins.iter().any(|origin| origin.covers(uri))
     }
 
-    pub(crate) fn own_header(&self) -> Option<&HeaderName> {
-        self.0.own_header.as_ref()
+    /// Whether the caller brought the header that the credential would travel in.
+    pub(crate) fn is_overridden(&self, headers: &HeaderMap) -> bool {
+        match &self.0.own_header {
+            Some(name) => headers.contains_key(name),
+            None => {
+                let current = self.current();
+                let name = current.token.as_ref().and_then(|issued| issued.credential.header_name());
+                name.is_some_and(|name| headers.contains_key(name))
+            }
+        }
     }
 
     /// What a provider is told when it builds or signs a request.
@@ -236,13 +238,22 @@ impl<P: Provider> Session<P> {
 
     fn join_because(&self, seen: Generation, rejected: bool) -> Joined {
         let now = self.now();
-        let can_fly = rt::is_there();
-        let (joined, departing) =
-            self.transition(|state| (state.join(seen, rejected, can_fly, now, self.policy()), None));
+        let (joined, departing) = self.depart(|state| state.join(seen, rejected, rt::is_there(), now, self.policy()));
         if let Some(flight) = departing {
-            Driver::launch(self, flight, false);
+            Driver::launch(self, flight, false, now);
         }
         joined
+    }
+
+    /// A transition by which a flight may start: it counts as under way before anybody can see it.
+    fn depart<T>(&self, join: impl FnOnce(&mut Snapshot) -> (T, Option<Flight>)) -> (T, Option<Flight>) {
+        self.transition(|state| {
+            let (joined, departing) = join(state);
+            if departing.is_some() {
+                self.0.flying.send_modify(|flying| *flying += 1);
+            }
+            ((joined, departing), None)
+        })
     }
 
     /// A token set with all that is computed once per generation.

@@ -1,11 +1,11 @@
 //! What a provider grants: a set of tokens, when it ends, and the number that tells one set from the next.
 
-use std::{fmt, time::SystemTime};
+use std::{fmt, sync::Arc, time::SystemTime};
 
 use serde_json::{Map, Value};
 
-/// A string that is wiped on drop, prints as `[REDACTED]`, and is exposed only by name.
-pub use secrecy::SecretString;
+/// A string that is wiped on drop, prints as `[REDACTED]`, and is exposed only by name: by [`ExposeSecret`].
+pub use secrecy::{ExposeSecret, SecretString};
 
 /// One granted set of tokens, the same type for every provider.
 ///
@@ -30,7 +30,7 @@ pub struct TokenSet {
     expiry: Expiry,
     refresh_at: Option<SystemTime>,
     refresh_expires_at: Option<SystemTime>,
-    extra: Map<String, Value>,
+    extra: Arc<Map<String, Value>>,
 }
 
 /// When an access token ends.
@@ -65,7 +65,7 @@ impl TokenSet {
             expiry: Expiry::Unknown,
             refresh_at: None,
             refresh_expires_at: None,
-            extra: Map::new(),
+            extra: Arc::default(),
         }
     }
 
@@ -115,7 +115,7 @@ impl TokenSet {
     /// Keeps a vendor's field, for callers that want to read it.
     #[must_use]
     pub fn with_extra(mut self, name: impl Into<String>, value: Value) -> Self {
-        self.extra.insert(name.into(), value);
+        Arc::make_mut(&mut self.extra).insert(name.into(), value);
         self
     }
 

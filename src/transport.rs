@@ -1,5 +1,7 @@
 //! Any tower service as the way to the token endpoint: erased, bounded, never redirected.
 
+mod not_sent;
+
 use std::{
     error::Error as StdError,
     fmt, io,
@@ -10,6 +12,8 @@ use bytes::{Buf, Bytes};
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited, combinators::UnsyncBoxBody};
 use tower::{BoxError, Service, ServiceExt, util::BoxCloneService};
+
+pub use not_sent::NotSent;
 
 /// More than any token answer needs.
 const ANSWER_LIMIT: usize = 1024 * 1024;
@@ -75,6 +79,7 @@ impl Transport {
         let answer = ready.call(request).await.map_err(|error| match io_kind(&*error) {
             // Only connecting to a peer can be refused.
             kind @ Some(io::ErrorKind::ConnectionRefused) => TransportError::NotSent(kind),
+            kind if cause::<NotSent>(&*error).is_some() => TransportError::NotSent(kind),
             kind => TransportError::NoAnswer(kind),
         })?;
         let (head, body) = answer.into_parts();
@@ -88,10 +93,15 @@ impl Transport {
 
 /// The first I/O error in the chain, by kind: its message could be anything.
 pub(crate) fn io_kind(error: &(dyn StdError + 'static)) -> Option<io::ErrorKind> {
+    cause(error).map(io::Error::kind)
+}
+
+/// The first error of that type in the chain.
+fn cause<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
     let mut next = Some(error);
     while let Some(error) = next {
-        if let Some(error) = error.downcast_ref::<io::Error>() {
-            return Some(error.kind());
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
         }
         next = error.source();
     }

@@ -53,7 +53,7 @@ type Body = Full<Bytes>;
 fn without_a_replay_the_layer_allocates_what_a_constant_header_does() {
     let session = session(TestProvider::new());
     for shape in SHAPES {
-        let layered = AuthRefreshLayer::new(session.clone()).replay(Never::new()).layer(Inner::head());
+        let layered = AuthRefreshLayer::new(session.clone()).replay::<Never>().layer(Inner::head());
         assert_eq!(cost(layered, shape), cost(constant(Inner::head()), shape), "{shape:?}");
     }
 }
@@ -100,7 +100,7 @@ fn requests_that_pass_without_the_credential_cost_nothing() {
 #[test]
 fn a_method_of_any_length_costs_the_same() {
     let shape = Shape { method: "A-METHOD-THAT-DOES-NOT-FIT-INLINE", ..SHAPES[1] };
-    let layered = AuthRefreshLayer::new(session(TestProvider::new())).replay(Never::new()).layer(Inner::head());
+    let layered = AuthRefreshLayer::new(session(TestProvider::new())).replay::<Never>().layer(Inner::head());
     assert_eq!(cost(layered, shape), cost(constant(Inner::head()), shape));
 }
 
@@ -112,7 +112,7 @@ fn in_the_soft_window_a_request_costs_the_same_while_the_successor_is_fetched() 
         .transport(service_fn(|_: Request<Body>| pending::<Result<Response<Body>, Infallible>>()))
         .build()
         .unwrap();
-    let layered = AuthRefreshLayer::new(session.clone()).replay(Never::new()).layer(Inner::head());
+    let layered = AuthRefreshLayer::new(session.clone()).replay::<Never>().layer(Inner::head());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let _entered = runtime.enter();
     let _ = answer(&mut layered.clone(), SHAPES[1].request());
@@ -128,7 +128,7 @@ fn a_query_credential_costs_exactly_the_new_uri() {
     let session = session(TestProvider::placed(Place::Query));
     let added = ["", "?page=2", "?page=2&token=old", "?token=old&page=2&size=50"].map(|query| {
         let shape = Shape { query, ..SHAPES[1] };
-        let layered = AuthRefreshLayer::new(session.clone()).replay(Never::new()).layer(Inner::head());
+        let layered = AuthRefreshLayer::new(session.clone()).replay::<Never>().layer(Inner::head());
         cost(layered, shape) - cost(Inner::head(), shape)
     });
     // The path and query; once more where room is left in it.
@@ -140,7 +140,7 @@ fn a_cookie_credential_costs_exactly_the_new_header() {
     let session = session(TestProvider::placed(Place::Cookie));
     let added = [None, Some("lang=en"), Some("lang=en; theme=dark; token=old")].map(|cookie| {
         let shape = Shape { cookie, ..SHAPES[1] };
-        let layered = AuthRefreshLayer::new(session.clone()).replay(Never::new()).layer(Inner::head());
+        let layered = AuthRefreshLayer::new(session.clone()).replay::<Never>().layer(Inner::head());
         cost(layered, shape) - cost(Inner::head(), shape)
     });
     // The header; once more where an old cookie leaves room in it.
@@ -155,7 +155,7 @@ fn a_signed_credential_costs_what_the_provider_allocates_to_sign() {
         let (mut head, _) = shape.request().into_parts();
         let (token, context) = (token(), provider::Context::new(SystemClock::new().now().wall, 0));
         let sign = measure(|| provider.sign(&token, &mut head, &context).unwrap()).count_total;
-        let layered = AuthRefreshLayer::new(session.clone()).replay(Never::new()).layer(Inner::head());
+        let layered = AuthRefreshLayer::new(session.clone()).replay::<Never>().layer(Inner::head());
         assert_eq!(cost(layered, shape), cost(Inner::head(), shape) + sign, "{shape:?}");
     }
 }
@@ -164,7 +164,7 @@ fn a_signed_credential_costs_what_the_provider_allocates_to_sign() {
 fn an_inspected_body_costs_exactly_its_box_and_its_frames() {
     let session = session(TestProvider { reads_body: true, ..TestProvider::new() });
     let added = ["", r#"{"code":0}"#].map(|json| {
-        let layered = AuthRefreshLayer::new(session.clone()).replay(Never::new()).layer(Inner::json(json));
+        let layered = AuthRefreshLayer::new(session.clone()).replay::<Never>().layer(Inner::json(json));
         cost(layered, SHAPES[1]) - cost(constant(Inner::json(json)), SHAPES[1])
     });
     // The box; the queue of frames.
@@ -174,7 +174,7 @@ fn an_inspected_body_costs_exactly_its_box_and_its_frames() {
 #[test]
 fn a_body_that_passes_untouched_costs_nothing_although_the_provider_asks_for_bodies() {
     let session = session(TestProvider { reads_body: true, ..TestProvider::new() });
-    let layered = AuthRefreshLayer::new(session).replay(Never::new()).layer(Inner::head());
+    let layered = AuthRefreshLayer::new(session).replay::<Never>().layer(Inner::head());
     assert_eq!(cost(layered, SHAPES[1]), cost(constant(Inner::head()), SHAPES[1]));
 }
 

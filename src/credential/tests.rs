@@ -68,10 +68,20 @@ fn a_signed_credential_leaves_the_request_alone() {
 
 #[test]
 fn a_credential_that_makes_the_uri_too_long_does_not_fit() {
-    let mut request = Request::new(());
-    let credential = Credential::query("token", &"t".repeat(70_000).into()).unwrap();
+    let long = format!("/{}", "p".repeat(60_000));
+    let mut request = Request::builder().uri(&long).body(()).unwrap();
+    let credential = Credential::query("token", &"t".repeat(10_000).into()).unwrap();
     assert_eq!(credential.apply(&mut request), Err(DoesNotFit));
-    assert_eq!(request.uri(), "/");
+    assert_eq!(request.uri(), &*long);
+}
+
+#[test]
+fn a_token_of_more_than_16_kib_is_invalid_everywhere() {
+    let (most, more) = ("t".repeat(16 * 1024 - "Bearer ".len()).into(), "t".repeat(16 * 1024 + 1).into());
+    assert!(Credential::bearer(&most).is_ok());
+    assert_eq!(Credential::bearer(&more).unwrap_err(), InvalidCredential);
+    assert_eq!(Credential::query("t", &more).unwrap_err(), InvalidCredential);
+    assert_eq!(Credential::cookie("t", &more).unwrap_err(), InvalidCredential);
 }
 
 #[test]

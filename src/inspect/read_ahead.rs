@@ -76,6 +76,11 @@ impl<B: Body> ReadAhead<B> {
         Poll::Ready(outcome)
     }
 
+    /// Whether the whole body has been read.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.outcome == Some(Outcome::Whole)
+    }
+
     /// The data that was read so far; borrowed where it came in one frame.
     pub(crate) fn bytes(&self) -> Cow<'_, [u8]> {
         let mut frames = self.body.frames().iter().filter_map(Frame::data_ref);

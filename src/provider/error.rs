@@ -4,8 +4,8 @@ use std::fmt;
 
 /// Why a provider could not build a request, sign one, or read an answer.
 ///
-/// It names the provider, the field and the reason, all of them fixed texts of the provider's own code, and the
-/// server's numeric code. It has no room for what a server wrote.
+/// It names the provider, the field and the reason, all of them fixed texts of the provider's own code, the server's
+/// numeric code, and a subject in the provider's own words. Nothing that a server wrote belongs in it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ProviderError {
     kind: ProviderErrorKind,
@@ -108,6 +108,12 @@ impl ProviderError {
     #[must_use]
     pub fn reason(&self) -> &'static str {
         self.reason
+    }
+
+    /// What it is about.
+    #[must_use]
+    pub fn subject(&self) -> Option<&str> {
+        self.subject.as_deref()
     }
 
     /// The server's own code.

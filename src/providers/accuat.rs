@@ -128,7 +128,8 @@ impl Accuat {
     }
 
     /// The path of the login page to which the server redirects a refused token, such as `/Account/Login`, compared
-    /// without regard to case. Default: any path that contains `login`.
+    /// without regard to case. Default: any path with a segment that is `login`, `logon` or `signin`, also with
+    /// an extension (`login.aspx`) or as the last of several words (`user-login`).
     #[must_use]
     pub fn login_page(mut self, path: impl Into<String>) -> Self {
         self.login_page = Some(path.into());
@@ -164,14 +165,14 @@ impl Accuat {
     }
 
     fn redirects_to_login(&self, status: StatusCode, headers: &HeaderMap) -> bool {
-        let location = headers.get(LOCATION).filter(|_| status.is_redirection());
+        let location = headers.get(LOCATION).filter(|_| matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308));
         let Some(location) = location.and_then(|value| std::str::from_utf8(value.as_bytes()).ok()) else {
             return false;
         };
         let path = path(location);
         match &self.login_page {
             Some(page) => path.trim_end_matches('/').eq_ignore_ascii_case(page.trim_end_matches('/')),
-            None => path.to_ascii_lowercase().contains("login"),
+            None => path.split('/').any(is_login),
         }
     }
 }
@@ -283,6 +284,13 @@ fn signature(sent: &[(&str, &str)], secret_key: &SecretString, uppercase: bool) 
     }
     let digest = u128::from_be_bytes(hash.finalize().into());
     if uppercase { format!("{digest:032X}") } else { format!("{digest:032x}") }
+}
+
+/// `login`, `login.aspx` or `user-login`, but neither `loginlogs` nor `login-attempts`: resources may be named so.
+fn is_login(segment: &str) -> bool {
+    let name = segment.split('.').next().unwrap_or_default();
+    let word = name.rsplit(['-', '_']).next().unwrap_or_default();
+    ["login", "logon", "signin"].iter().any(|login| word.eq_ignore_ascii_case(login))
 }
 
 /// The path of a `Location`, which may be absolute or relative.

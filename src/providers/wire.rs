@@ -25,6 +25,9 @@ const LATEST: Duration = Duration::from_secs(253_402_300_799);
 /// No token answer is larger. The transport stops reading there; this holds for answers from elsewhere too.
 const LARGEST: usize = 1 << 20;
 
+/// No token is longer, in bytes: none that is could be sent again.
+const LONGEST: usize = 16 * 1024;
+
 /// The choice of a grant, the same for all: refresh what can be refreshed, log in where that cannot help.
 pub(crate) fn next_grant(why: Reason, can_log_in: bool, can_refresh: bool) -> Option<GrantKind> {
     let login = can_log_in.then_some(GrantKind::Login);
@@ -178,6 +181,9 @@ pub(crate) fn optional_string(
     match value {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) if text.is_empty() => Err(ProviderError::malformed(provider, field, "is empty")),
+        Some(Value::String(text)) if text.len() > LONGEST => {
+            Err(ProviderError::malformed(provider, field, "is longer than 16 KiB"))
+        }
         Some(Value::String(text)) if text.chars().any(char::is_control) => {
             Err(ProviderError::malformed(provider, field, "has a control character"))
         }

@@ -55,7 +55,8 @@ impl<P: Provider> SessionBuilder<P> {
     }
 
     /// The way to the token endpoint: any HTTP client that is a tower service, also the one that the layer wraps.
-    /// Required. It must not follow redirects: a token request is never sent to where an answer points.
+    /// Required. It must not follow redirects: a token request is never sent to where an answer points. It can say by
+    /// [`NotSent`](crate::session::NotSent) that a request never left.
     #[must_use]
     pub fn transport<S, B>(mut self, service: S) -> Self
     where

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::uri::Scheme;
+use http::{Uri, uri::Scheme};
 
 use crate::{
     clock::Now,
@@ -21,14 +21,14 @@ pub(crate) struct Driver<P: Provider> {
     session: Session<P>,
     flight: Flight,
     sign_in: bool,
+    started: Now,
     landed: bool,
 }
 
 impl<P: Provider> Driver<P> {
     /// Flies `flight` on a task of its own. There must be a runtime.
-    pub(crate) fn launch(session: &Session<P>, flight: Flight, sign_in: bool) {
-        session.0.flying.send_modify(|flying| *flying += 1);
-        let driver = Self { session: session.clone(), flight: flight.clone(), sign_in, landed: false };
+    pub(crate) fn launch(session: &Session<P>, flight: Flight, sign_in: bool, started: Now) {
+        let driver = Self { session: session.clone(), flight: flight.clone(), sign_in, started, landed: false };
         if let Some(task) = rt::spawn(driver.fly()) {
             flight.flown_by(task);
         }
@@ -39,22 +39,33 @@ impl<P: Provider> Driver<P> {
         tracing::debug!(provider, "asking the token endpoint");
         let outcome = match rt::timeout(self.session.policy().flight_deadline, self.next_token()).await {
             Ok(outcome) => outcome,
-            Err(rt::Elapsed) => Err(Failed::of_kind(ErrorKind::TimedOut)),
+            Err(rt::NotInTime::Elapsed) => Err(Failed::of_kind(ErrorKind::TimedOut)),
+            Err(rt::NotInTime::NoTimer) => Err(Failed::before_sending(ErrorKind::NoRuntime, None)),
         };
-        self.land(outcome);
+        let roll = if outcome.is_err() { self.session.policy().roll() } else { 0.0 };
+        let now = self.session.now();
+        self.land(outcome, now, roll);
     }
 
     async fn next_token(&self) -> Result<Issued, Failed> {
         let start = self.session.0.current.load_full();
+        self.check_current(&start)?;
         let why = if self.sign_in { Reason::SignIn } else { start.reason() };
         match self.ask(&start, why).await {
-            // The refresh token is dead; where the provider can log in, one login is tried at once.
-            Err(refused) if refused.refresh_refused => match self.grant(&start, Reason::RefreshRefused) {
-                Ok(Grant::Login) => {
-                    self.ask(&start, Reason::RefreshRefused).await.map_err(Failed::after_refused_refresh)
-                }
-                _ => Err(refused),
+            // The refresh token may have been spent, or may not: it is tried once more after all, since no login can
+            // take its place.
+            Err(failed) if why == Reason::MaybeSpent && failed.login_refused => match self.grant(&start, Reason::Due) {
+                Ok(Grant::Refresh(_)) => Err(failed.but_not_for_good()),
+                _ => Err(failed),
             },
+            // The refresh token is dead; where the provider can log in, one login is tried at once.
+            Err(refused) if refused.refresh_refused => {
+                self.change(|state| state.refresh_refused = true);
+                match self.grant(&start, Reason::RefreshRefused) {
+                    Ok(Grant::Login) => self.ask(&start, Reason::RefreshRefused).await,
+                    _ => Err(refused),
+                }
+            }
             outcome => outcome,
         }
     }
@@ -63,7 +74,10 @@ impl<P: Provider> Driver<P> {
         let token = start.token.as_ref().map(|issued| &issued.token);
         let kind = self.session.provider().next_grant(token, why, self.session.now().wall);
         match (kind, token) {
-            (Some(GrantKind::Login), _) if start.login_refused && !self.sign_in => Err(Failed::login_refused_before()),
+            (Some(GrantKind::Login), _) if start.login_refused && !self.sign_in => match why {
+                Reason::MaybeSpent => self.grant(start, Reason::Due),
+                _ => Err(Failed::login_refused_before()),
+            },
             (Some(GrantKind::Login), _) => Ok(Grant::Login),
             (Some(GrantKind::Refresh), Some(token)) => Ok(Grant::Refresh(token)),
             (Some(GrantKind::Refresh), None) | (None, _) => Err(Failed::sign_in_required()),
@@ -78,14 +92,13 @@ impl<P: Provider> Driver<P> {
         let cx = self.session.context(now);
         let request =
             provider.request(grant, &cx).map_err(|error| Failed::before_sending(ErrorKind::Fault, Some(error)))?;
-        if request.uri().scheme() != Some(&Scheme::HTTPS) && !self.session.0.allow_http {
-            return Err(Failed::before_sending(ErrorKind::PlainHttp, None));
-        }
+        self.check_uri(request.uri())?;
         // From here until the server proves otherwise the refresh token counts as spent.
         let spends = grant.kind() == GrantKind::Refresh && provider.single_use();
         if spends {
-            self.mark_spending(true);
+            self.change(|state| state.spending = true);
         }
+        self.check_current(&self.session.current())?;
         let outcome = async {
             let answer = self.session.0.transport.send(request).await.map_err(Failed::transport)?;
             let now = self.session.now();
@@ -96,7 +109,7 @@ impl<P: Provider> Driver<P> {
         .await;
         // What was in doubt before this attempt stays in doubt after it.
         if spends && !start.spending && outcome.as_ref().is_err_and(|failed| failed.unspent) {
-            self.mark_spending(false);
+            self.change(|state| state.spending = false);
         }
         outcome
     }
@@ -108,10 +121,30 @@ impl<P: Provider> Driver<P> {
         self.session.issue(token, now)
     }
 
-    fn mark_spending(&self, spending: bool) {
+    /// A token request goes to an absolute URI, and over plain http only with the opt-in.
+    fn check_uri(&self, uri: &Uri) -> Result<(), Failed> {
+        match uri.scheme() {
+            Some(scheme) if *scheme == Scheme::HTTPS => Ok(()),
+            Some(scheme) if *scheme == Scheme::HTTP && self.session.0.allow_http => Ok(()),
+            Some(scheme) if *scheme == Scheme::HTTP => Err(Failed::before_sending(ErrorKind::PlainHttp, None)),
+            _ => {
+                let name = self.session.provider().name();
+                let relative = ProviderError::fault(name, "the token request needs an absolute http or https URI");
+                Err(Failed::before_sending(ErrorKind::Fault, Some(relative)))
+            }
+        }
+    }
+
+    /// Nothing may be sent for a flight that `set` or `sign_out` has superseded: it would spend the tokens of another.
+    fn check_current(&self, state: &Snapshot) -> Result<(), Failed> {
+        if self.is_current(state) { Ok(()) } else { Err(Failed::before_sending(ErrorKind::Aborted, None)) }
+    }
+
+    /// Takes a note for whatever comes after this flight, unless it has been superseded.
+    fn change(&self, note: impl FnOnce(&mut Snapshot)) {
         self.session.transition(|state| {
             if self.is_current(state) {
-                state.spending = spending;
+                note(state);
             }
             ((), None)
         });
@@ -122,39 +155,43 @@ impl<P: Provider> Driver<P> {
     }
 
     /// Publishes, then wakes: whoever is woken finds the new state in place. A flight that has been superseded
-    /// changes nothing.
-    fn land(&mut self, outcome: Result<Issued, Failed>) {
-        self.landed = true;
-        let session = &self.session;
-        let provider = session.provider().name();
-        match &outcome {
-            Ok(_) => tracing::info!(provider, "a new token is in place"),
-            Err(failed) => tracing::warn!(provider, failure = %failed, "the token endpoint granted nothing"),
-        }
-        let now = session.now();
-        let landed = session.transition(|state| {
+    /// changes nothing. No code of the application's runs in here.
+    fn land(&mut self, outcome: Result<Issued, Failed>, now: Now, roll: f64) {
+        let landing = self.session.transition(|state| {
             if !self.is_current(state) {
-                return (Ok(()), None);
+                return (None, None);
             }
             match outcome {
                 Ok(issued) => {
                     state.install(Arc::new(issued));
-                    (Ok(()), Some(Event::TokenChanged { generation: state.generation }))
+                    (Some(Ok(())), Some(Event::TokenChanged { generation: state.generation }))
                 }
                 Err(failed) => {
-                    let failure = state.fail(&failed, self.sign_in, now, session.policy());
-                    (Err(failure.clone()), Some(Event::RefreshFailed { generation: state.generation, failure }))
+                    let failure = state.fail(&failed, self.sign_in, now, roll, self.session.policy());
+                    let event = Event::RefreshFailed { generation: state.generation, failure: failure.clone() };
+                    (Some(Err((failed, failure))), Some(event))
                 }
             }
         });
-        self.flight.land(landed);
+        self.flight.land(match &landing {
+            Some(Err((_, failure))) => Err(failure.clone()),
+            Some(Ok(())) | None => Ok(()),
+        });
+        self.landed = true;
+        let generation = self.session.current().generation.get();
+        match landing {
+            Some(Ok(())) => tracing::info!(generation, "a new token is in place"),
+            Some(Err((failed, _))) => tracing::warn!(generation, failure = %failed, "no new token"),
+            None => tracing::debug!(generation, "the token set was replaced meanwhile; the answer is discarded"),
+        }
     }
 }
 
 impl<P: Provider> Drop for Driver<P> {
     fn drop(&mut self) {
         if !self.landed {
-            self.land(Err(Failed::of_kind(ErrorKind::Aborted)));
+            // The clock and the jitter are the application's code, which may be what has just panicked.
+            self.land(Err(Failed::of_kind(ErrorKind::Aborted)), self.started, 1.0);
         }
         self.session.0.flying.send_modify(|flying| *flying -= 1);
     }

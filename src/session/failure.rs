@@ -60,9 +60,9 @@ impl Failed {
         Self { permanent: true, unspent: true, login_refused: true, ..Self::of_kind(ErrorKind::Refused) }
     }
 
-    /// A login failed that was tried because the refresh had been refused.
-    pub(crate) fn after_refused_refresh(self) -> Self {
-        Self { refresh_refused: true, ..self }
+    /// The same as a failure that may pass.
+    pub(crate) fn but_not_for_good(self) -> Self {
+        Self { permanent: false, ..self }
     }
 
     /// No request was sent: it could not be built.
@@ -81,12 +81,13 @@ impl Failed {
 
     /// The server answered, and its answer grants nothing or cannot be used.
     ///
-    /// A refusal is a refusal whatever the status. Otherwise the status speaks first: behind a 502 the body is the
-    /// proxy's. 500, 502, 504 and an answer of success that cannot be read leave open whether the refresh token was
+    /// A refusal is a refusal whatever the status, and so is a login that is answered 401 or 403: a wrong password must
+    /// not be sent again. Otherwise the status speaks first: behind a 502 the body is the proxy's. 500, 502, 504 and an answer of success that cannot be read leave open whether the refresh token was
     /// spent; any other status says that it was not.
     pub(crate) fn answer(error: ProviderError, head: AnswerHead, grant: GrantKind) -> Self {
         let kind = match error.kind() {
             ProviderErrorKind::Refused => ErrorKind::Refused,
+            _ if grant == GrantKind::Login && head.is_refusal() => ErrorKind::Refused,
             _ if head.is_unavailable() => ErrorKind::Unavailable,
             ProviderErrorKind::Unavailable | ProviderErrorKind::ServerError => ErrorKind::Unavailable,
             ProviderErrorKind::Malformed => ErrorKind::Malformed,
@@ -131,11 +132,17 @@ impl AnswerHead {
         self.status.is_server_error() || self.status == StatusCode::TOO_MANY_REQUESTS
     }
 
+    fn is_refusal(self) -> bool {
+        matches!(self.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+    }
+
     fn leaves_fate_open(self, kind: ProviderErrorKind) -> bool {
         match (self.status, kind) {
             (StatusCode::INTERNAL_SERVER_ERROR | StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT, _) => true,
             (_, ProviderErrorKind::ServerError) => true,
-            (status, kind) => status.is_success() && kind == ProviderErrorKind::Malformed,
+            (status, kind) => {
+                status.is_success() && matches!(kind, ProviderErrorKind::Malformed | ProviderErrorKind::Fault)
+            }
         }
     }
 }
@@ -148,4 +155,49 @@ fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
         return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
     }
     Some(httpdate::parse_http_date(value).ok()?.duration_since(now).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answered(status: u16, error: fn(&'static str, &'static str) -> ProviderError, grant: GrantKind) -> Failed {
+        let head = AnswerHead { status: StatusCode::from_u16(status).unwrap(), retry_after: None };
+        Failed::answer(error("test", "reason"), head, grant)
+    }
+
+    fn malformed(provider: &'static str, reason: &'static str) -> ProviderError {
+        ProviderError::malformed(provider, "body", reason)
+    }
+
+    #[test]
+    fn only_an_answer_that_proves_it_leaves_a_refresh_token_unspent() {
+        let all = [malformed, ProviderError::fault, ProviderError::unavailable, ProviderError::server_error];
+        for status in [500, 502, 504] {
+            assert!(all.iter().all(|error| !answered(status, *error, GrantKind::Refresh).unspent), "{status}");
+        }
+        for status in [302, 400, 404, 429, 503] {
+            for error in [malformed, ProviderError::fault, ProviderError::unavailable] {
+                assert!(answered(status, error, GrantKind::Refresh).unspent, "{status}");
+            }
+        }
+        for error in [malformed, ProviderError::fault, ProviderError::server_error] {
+            assert!(!answered(200, error, GrantKind::Refresh).unspent);
+        }
+        for error in [ProviderError::refused, ProviderError::unavailable] {
+            assert!(answered(200, error, GrantKind::Refresh).unspent);
+        }
+    }
+
+    #[test]
+    fn a_login_that_is_answered_401_or_403_is_refused_and_a_refresh_only_by_its_provider() {
+        for status in [401, 403] {
+            let login = answered(status, malformed, GrantKind::Login);
+            assert!(login.permanent && login.login_refused && login.kind == ErrorKind::Refused);
+            let refresh = answered(status, malformed, GrantKind::Refresh);
+            assert!(!refresh.permanent && !refresh.refresh_refused && refresh.kind == ErrorKind::Malformed);
+        }
+        let refused = answered(400, ProviderError::refused, GrantKind::Refresh);
+        assert!(refused.permanent && refused.refresh_refused && !refused.login_refused);
+    }
 }

@@ -3,14 +3,24 @@
 use std::{
     future::Future,
     pin::Pin,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use pin_project_lite::pin_project;
 use tokio::sync::{Notify, futures::OwnedNotified};
 
-use crate::{error::RefreshFailure, rt::Task};
+use crate::{
+    error::{ErrorKind, RefreshFailure},
+    rt::{self, Sleep, Task},
+};
+
+/// What the flight's own timer is given to be late.
+const SLACK: Duration = Duration::from_secs(1);
 
 /// How a flight ended. `Ok` also when the application replaced the token set meanwhile: there is something newer to
 /// look at.
@@ -20,8 +30,12 @@ pub(crate) type Outcome = Result<(), RefreshFailure>;
 #[derive(Clone)]
 pub(crate) struct Flight(Arc<Shared>);
 
-#[derive(Default)]
 struct Shared {
+    /// How long one waits at most, by a timer of one's own.
+    patience: Duration,
+    /// Somebody has waited for longer than that.
+    lost: AtomicBool,
+    sign_in: bool,
     outcome: OnceLock<Outcome>,
     landed: Arc<Notify>,
     task: OnceLock<Task>,
@@ -33,18 +47,38 @@ pin_project! {
         flight: Flight,
         #[pin]
         landed: OwnedNotified,
+        patience: Option<Sleep>,
     }
 }
 
 impl Flight {
-    pub(crate) fn new() -> Self {
-        Self(Arc::default())
+    /// A flight that has until `deadline`, which its own timer keeps. Should that timer stop, because its runtime is
+    /// not driven any more, nobody waits for much longer than that.
+    pub(crate) fn new(deadline: Duration, sign_in: bool) -> Self {
+        Self(Arc::new(Shared {
+            patience: deadline.saturating_add(SLACK),
+            lost: AtomicBool::new(false),
+            sign_in,
+            outcome: OnceLock::new(),
+            landed: Arc::default(),
+            task: OnceLock::new(),
+        }))
+    }
+
+    /// Whether the application asked for it.
+    pub(crate) fn is_sign_in(&self) -> bool {
+        self.0.sign_in
+    }
+
+    /// Whether it should have landed, and has not.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.0.lost.load(Ordering::Acquire)
     }
 
     pub(crate) fn ticket(&self) -> Ticket {
         // `notify_waiters` wakes whatever was created before it, polled or not; what is created after it finds the
         // outcome in place. So no wake-up is lost.
-        Ticket { flight: self.clone(), landed: Arc::clone(&self.0.landed).notified_owned() }
+        Ticket { flight: self.clone(), landed: Arc::clone(&self.0.landed).notified_owned(), patience: None }
     }
 
     /// Publishes the outcome and wakes everybody. The first outcome counts.
@@ -81,8 +115,17 @@ impl Future for Ticket {
         if let Some(outcome) = this.flight.0.outcome.get() {
             return Poll::Ready(outcome.clone());
         }
-        ready!(this.landed.poll(cx));
-        // The outcome is set before anybody is notified.
-        Poll::Ready(this.flight.0.outcome.get().cloned().unwrap_or(Ok(())))
+        if this.landed.poll(cx).is_pending() {
+            if this.patience.is_none() {
+                *this.patience = rt::sleep(this.flight.0.patience);
+            }
+            let Some(patience) = this.patience else { return Poll::Pending };
+            ready!(Pin::new(patience).poll(cx));
+        }
+        // The outcome is set before anybody is notified. Without one this waiter's patience has run out.
+        Poll::Ready(this.flight.0.outcome.get().cloned().unwrap_or_else(|| {
+            this.flight.0.lost.store(true, Ordering::Release);
+            Err(RefreshFailure::new(ErrorKind::TimedOut, None, None))
+        }))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use crate::{
@@ -70,6 +70,13 @@ pub(crate) enum Plan<'a> {
     Refuse(RefreshFailure),
 }
 
+/// What keeps a flight from starting.
+enum Hindrance<'a> {
+    SignedOut,
+    Failure(&'a RefreshFailure),
+    Guard { retry_at: Option<SystemTime> },
+}
+
 /// What came of asking for the next token.
 pub(crate) enum Joined {
     /// A flight is in progress.
@@ -94,7 +101,7 @@ impl Snapshot {
         }
         match token.lifetime.at(now) {
             Freshness::Fresh => Plan::Send(token),
-            Freshness::Soft if self.flight.is_none() && self.may_start(now, policy).is_ok() => {
+            Freshness::Soft if self.flight.is_none() && self.hindrance(now, policy).is_none() => {
                 Plan::SendAndRefresh(token)
             }
             Freshness::Soft => Plan::Send(token),
@@ -109,9 +116,9 @@ impl Snapshot {
         policy: &RefreshPolicy,
         otherwise: impl FnOnce(RefreshFailure) -> Plan<'a>,
     ) -> Plan<'a> {
-        match self.flight.as_ref().map_or_else(|| self.may_start(now, policy), |_| Ok(())) {
-            Ok(()) => Plan::Wait,
-            Err(failure) => otherwise(failure),
+        match self.hindrance(now, policy) {
+            Some(hindrance) if self.flight.is_none() => otherwise(hindrance.into_failure()),
+            _ => Plan::Wait,
         }
     }
 
@@ -125,38 +132,37 @@ impl Snapshot {
         self.token.as_ref().filter(|token| token.lifetime.at(now) != Freshness::Expired)
     }
 
-    /// Whether a flight may start now, if none is running.
-    pub(crate) fn may_start(&self, now: Now, policy: &RefreshPolicy) -> Result<(), RefreshFailure> {
+    /// What keeps a flight from starting now, if none is running. Nothing is allocated for the answer: in the soft
+    /// window each request asks.
+    fn hindrance(&self, now: Now, policy: &RefreshPolicy) -> Option<Hindrance<'_>> {
         if self.signed_out {
-            return Err(signed_out());
+            return Some(Hindrance::SignedOut);
         }
         if let Some(remembered) = &self.failure {
             if remembered.until.is_none_or(|until| now.monotonic < until) {
-                return Err(remembered.failure.clone());
+                return Some(Hindrance::Failure(&remembered.failure));
             }
         }
         let never = policy.guard_flights == 0;
         if never && self.token.is_some() {
-            return Err(RefreshFailure::new(ErrorKind::TooManyRefreshes, None, None));
+            return Some(Hindrance::Guard { retry_at: None });
         }
         // Without a token it is a first login, which no limit of 0 forbids.
         if never || !self.is_counted(now) {
-            return Ok(());
+            return None;
         }
         let mut within = self.starts.iter().filter(|start| in_window(**start, now, policy));
-        match within.clone().count() {
-            count if count < policy.guard_flights => Ok(()),
-            _ => {
-                let free = within.next().map(|oldest| policy.guard_window.saturating_sub(now.monotonic - *oldest));
-                let retry_at = free.and_then(|free| now.wall.checked_add(free));
-                Err(RefreshFailure::new(ErrorKind::TooManyRefreshes, retry_at, None))
-            }
+        if within.clone().count() < policy.guard_flights {
+            return None;
         }
+        let age = within.next().map(|oldest| now.monotonic.saturating_duration_since(*oldest)).unwrap_or_default();
+        Some(Hindrance::Guard { retry_at: now.wall.checked_add(policy.guard_window.saturating_sub(age)) })
     }
 
-    /// Whether the guard counts a flight that starts now: not when the token has served for half of its life.
+    /// Whether the guard counts a flight that starts now: not when the token has served for half of its life, unless
+    /// the last flight has failed.
     fn is_counted(&self, now: Now) -> bool {
-        self.token.as_ref().is_none_or(|token| !token.lifetime.is_half_over(now))
+        self.strikes > 0 || self.token.as_ref().is_none_or(|token| !token.lifetime.is_half_over(now))
     }
 
     /// Why the next flight asks for a grant.
@@ -186,24 +192,39 @@ impl Snapshot {
             return (Joined::Changed, None);
         }
         self.rejected |= rejected;
+        self.give_up_lost(now, policy);
         if let Some(flight) = &self.flight {
             return (Joined::Flying(flight.ticket()), None);
         }
-        match self.may_start(now, policy) {
-            Err(failure) => (Joined::Refused(failure), None),
-            Ok(()) if !can_fly => (Joined::Refused(no_runtime()), None),
-            Ok(()) => {
+        match self.hindrance(now, policy) {
+            Some(hindrance) => (Joined::Refused(hindrance.into_failure()), None),
+            None if !can_fly => (Joined::Refused(no_runtime()), None),
+            None => {
                 let flight = self.start(now, policy);
                 (Joined::Flying(flight.ticket()), Some(flight))
             }
         }
     }
 
-    /// Starts a login at the application's wish, whatever is remembered.
-    pub(crate) fn start_sign_in(&mut self, now: Now, policy: &RefreshPolicy) -> Flight {
+    /// Joins the flight in progress, and says whether it is a sign-in; or starts a login at the application's wish,
+    /// whatever is remembered. The guard does not count it.
+    pub(crate) fn join_sign_in(
+        &mut self,
+        can_fly: bool,
+        now: Now,
+        policy: &RefreshPolicy,
+    ) -> (Result<(Ticket, bool), RefreshFailure>, Option<Flight>) {
+        self.give_up_lost(now, policy);
+        if let Some(flight) = &self.flight {
+            return (Ok((flight.ticket(), flight.is_sign_in())), None);
+        }
+        if !can_fly {
+            return (Err(no_runtime()), None);
+        }
         self.signed_out = false;
         self.login_refused = false;
-        self.start(now, policy)
+        let flight = self.flight.insert(Flight::new(policy.flight_deadline, true));
+        (Ok((flight.ticket(), true)), Some(flight.clone()))
     }
 
     fn start(&mut self, now: Now, policy: &RefreshPolicy) -> Flight {
@@ -211,7 +232,17 @@ impl Snapshot {
             self.starts.retain(|start| in_window(*start, now, policy));
             self.starts.push(now.monotonic);
         }
-        self.flight.insert(Flight::new()).clone()
+        self.flight.insert(Flight::new(policy.flight_deadline, false)).clone()
+    }
+
+    /// Gives up a flight that somebody has waited for in vain: the runtime that it flies on is not driven any more, and
+    /// with it the timer that should have ended it.
+    pub(crate) fn give_up_lost(&mut self, now: Now, policy: &RefreshPolicy) {
+        if let Some(flight) = self.flight.take_if(|flight| flight.is_lost()) {
+            let failure = self.fail(&Failed::of_kind(ErrorKind::TimedOut), false, now, 1.0, policy);
+            flight.land(Err(failure));
+            flight.call_off();
+        }
     }
 
     /// Puts a new token set in place, whatever was known of the old one.
@@ -241,7 +272,14 @@ impl Snapshot {
 
     /// Takes note of a failed flight: how it ended, and when the next may start. A failed sign-in says nothing about
     /// the token set that is in place.
-    pub(crate) fn fail(&mut self, failed: &Failed, sign_in: bool, now: Now, policy: &RefreshPolicy) -> RefreshFailure {
+    pub(crate) fn fail(
+        &mut self,
+        failed: &Failed,
+        sign_in: bool,
+        now: Now,
+        roll: f64,
+        policy: &RefreshPolicy,
+    ) -> RefreshFailure {
         let since = self.failure.as_ref().map_or(now, |earlier| earlier.since);
         self.flight = None;
         self.login_refused |= failed.login_refused;
@@ -255,15 +293,19 @@ impl Snapshot {
             return failure;
         }
         let backoff = match failed.retry_after {
-            Some(retry_after) => retry_after.min(policy.retry_after_max),
-            None if failed.kind == ErrorKind::Aborted => Duration::ZERO,
+            // A server that says "at once" while it fails does not mean each request.
+            Some(retry_after) => retry_after.min(policy.retry_after_max).max(policy.backoff_min),
+            // A runtime that has shut down says nothing about the server; what panics once may panic always.
+            None if matches!(failed.kind, ErrorKind::Aborted | ErrorKind::NoRuntime) && self.strikes == 0 => {
+                Duration::ZERO
+            }
             None => {
                 let longest = match self.unexpired(now) {
                     Some(_) => policy.backoff_max,
                     None => policy.backoff_max_without_token,
                 };
                 let doubled = policy.backoff_min.saturating_mul(1 << self.strikes.min(16));
-                doubled.min(longest).mul_f64(policy.roll())
+                doubled.min(longest).mul_f64(roll)
             }
         };
         self.strikes = self.strikes.saturating_add(1);
@@ -271,6 +313,16 @@ impl Snapshot {
         let until = now.monotonic.checked_add(backoff);
         self.failure = Some(Remembered { failure: failure.clone(), since, until });
         failure
+    }
+}
+
+impl Hindrance<'_> {
+    fn into_failure(self) -> RefreshFailure {
+        match self {
+            Self::SignedOut => signed_out(),
+            Self::Failure(failure) => failure.clone(),
+            Self::Guard { retry_at } => RefreshFailure::new(ErrorKind::TooManyRefreshes, retry_at, None),
+        }
     }
 }
 

@@ -167,7 +167,7 @@ async fn an_error_of_the_inner_service_is_its_own_source_and_comes_back_unchange
 
     let error = send(&client, get("/")).await.unwrap_err();
 
-    assert!(error.is_service() && error.kind() == ErrorKind::Service && !error.is_refresh());
+    assert!(error.is_service() && error.kind() == ErrorKind::Service && !error.is_session());
     assert_eq!(error.source().and_then(|source| source.downcast_ref()), Some(&Broken(7)));
     assert_eq!(error.to_string(), "the wrapped service failed");
     assert_eq!(*error.downcast::<Broken>().unwrap(), Broken(7));
@@ -222,7 +222,7 @@ async fn an_error_of_the_layer_itself_is_no_error_of_the_inner_service() {
 
     let error = send(&client, get("/")).await.unwrap_err();
 
-    assert!(error.is_refresh() && !error.is_service());
+    assert!(error.is_session() && !error.is_service());
     assert_eq!(error.downcast::<Broken>().unwrap_err().kind(), ErrorKind::Transport);
 }
 

@@ -437,7 +437,7 @@ fn a_runtime_without_timers_gives_an_error_and_does_no_harm() {
     let (world, _, client) = signed_out();
     let without_timers = Builder::new_current_thread().build().unwrap();
 
-    assert_eq!(kind(without_timers.block_on(send(&client, get("/")))), ErrorKind::Aborted);
+    assert_eq!(kind(without_timers.block_on(send(&client, get("/")))), ErrorKind::NoRuntime);
 
     assert_eq!(status(runtime().block_on(send(&client, get("/")))), StatusCode::OK);
     assert_eq!(world.counts().api, 1);

@@ -60,7 +60,7 @@ async fn a_hundred_requests_share_one_failed_login_and_nothing_reaches_the_api()
     let answers = send_all(&client, 100).await;
 
     let errors: Vec<Error> = answers.into_iter().map(Result::unwrap_err).collect();
-    assert!(errors.iter().all(|error| error.kind() == ErrorKind::Unavailable && error.is_refresh()));
+    assert!(errors.iter().all(|error| error.kind() == ErrorKind::Unavailable && error.is_session()));
     assert!(errors.iter().all(|error| error.retry_at() == errors[0].retry_at()));
     assert!(errors.iter().all(|error| format!("{error} {error:?}") == format!("{0} {0:?}", errors[0])));
     assert_eq!((world.counts().token_calls(), world.counts().api), (1, 0));

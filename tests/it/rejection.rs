@@ -250,7 +250,7 @@ async fn an_option_turns_a_failed_refresh_into_an_error() {
 
     let error = send(&client, get("/")).await.unwrap_err();
 
-    assert!(error.is_refresh());
+    assert!(error.is_session());
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert_eq!(error.retry_at(), Some(world.clock.wall() + Duration::from_secs(1)));
     assert_eq!((world.counts().api, world.counts().token_calls()), (1, 1));
@@ -474,7 +474,7 @@ async fn a_body_that_cannot_be_copied_is_sent_once_and_the_rejection_comes_back_
     let session = signed_in(&world);
     let first = || [data("rej"), data("ected"), trailers("x-sum", "1")];
     let api = Stub::first(move || unauthorized(Frames::new(first())));
-    let client = AuthRefreshLayer::new(session.clone()).replay(Never::new()).layer(api.clone());
+    let client = AuthRefreshLayer::new(session.clone()).replay::<Never>().layer(api.clone());
 
     let answer = send(&client, once("body")).await.unwrap();
 
@@ -491,7 +491,7 @@ async fn a_rejection_without_a_copy_is_handed_back_without_waiting_for_the_refre
     let world = World::new();
     let session = rejected(&world);
     world.hold_idp();
-    let client = AuthRefreshLayer::new(session.clone()).replay(Never::new()).layer(world.api());
+    let client = AuthRefreshLayer::new(session.clone()).replay::<Never>().layer(world.api());
 
     let answer = send(&client, once("body")).now_or_never().unwrap().unwrap();
 
@@ -505,7 +505,7 @@ async fn a_rejection_without_a_copy_is_handed_back_without_waiting_for_the_refre
 async fn the_request_after_a_rejection_without_a_copy_carries_the_new_token() {
     let world = World::new();
     let session = rejected(&world);
-    let client = AuthRefreshLayer::new(session.clone()).replay(Never::new()).layer(world.api());
+    let client = AuthRefreshLayer::new(session.clone()).replay::<Never>().layer(world.api());
 
     send(&client, once("one")).await.unwrap();
     let answer = send(&client, once("two")).await.unwrap();

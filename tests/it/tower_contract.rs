@@ -223,7 +223,7 @@ async fn fifty_requests_whose_login_fails_leave_the_slot_free() {
 
     let answers = in_time(fifty(&layered(&through(&world, limit.clone()), limit.clone()))).await;
 
-    assert!(answers.iter().all(|answer| answer.as_ref().is_err_and(Error::is_refresh)));
+    assert!(answers.iter().all(|answer| answer.as_ref().is_err_and(Error::is_session)));
     assert_eq!(world.counts(), Counts { logins: 1, ..Counts::default() });
     assert!(is_ready(limit));
 }

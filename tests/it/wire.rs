@@ -109,7 +109,7 @@ async fn over_http1_a_stream_that_was_answered_early_is_not_replayed_and_the_tok
     let world = World::new();
     let servers = early_rejection(&world);
     let session = rejected(&world, Place::Bearer);
-    let client = AuthRefreshLayer::new(session.clone()).replay(Never::new()).layer(servers.http1().await);
+    let client = AuthRefreshLayer::new(session.clone()).replay::<Never>().layer(servers.http1().await);
 
     let answer = in_time(send(&client, half_sent())).await.unwrap();
 
@@ -121,7 +121,7 @@ async fn over_http2_a_stream_that_was_answered_early_is_not_replayed_and_the_tok
     let world = World::new();
     let servers = early_rejection(&world);
     let session = rejected(&world, Place::Bearer);
-    let client = AuthRefreshLayer::new(session.clone()).replay(Never::new()).layer(servers.http2().await);
+    let client = AuthRefreshLayer::new(session.clone()).replay::<Never>().layer(servers.http2().await);
 
     let answer = in_time(send(&client, half_sent())).await.unwrap();
 
