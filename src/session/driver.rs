@@ -49,7 +49,6 @@ impl<P: Provider> Driver<P> {
 
     async fn next_token(&self) -> Result<Issued, Failed> {
         let start = self.session.0.current.load_full();
-        self.check_current(&start)?;
         let why = if self.sign_in { Reason::SignIn } else { start.reason() };
         match self.ask(&start, why).await {
             // The refresh token may have been spent, or may not: it is tried once more after all, since no login can
