@@ -41,7 +41,8 @@ impl<P, R> AuthRefreshLayer<P, R> {
     }
 
     /// Whether a rejected request whose refresh fails ends in an error. By default its caller gets the rejected
-    /// answer, with the [`RefreshFailure`](crate::error::RefreshFailure) in its extensions.
+    /// answer, with the [`RefreshFailure`](crate::error::RefreshFailure) in its extensions. Mind that an API with
+    /// envelopes rejects by status 200: look into the extensions, or ask for the error.
     #[must_use]
     pub fn error_after_failed_refresh(mut self, error: bool) -> Self {
         self.options.error_after_failed_refresh = error;

@@ -1,4 +1,6 @@
 //! What an API's documents say about its tokens, as one object-safe trait without I/O and without a clock.
+//!
+//! A provider of your own needs the crates `bytes` 1 and `http` 1 beside this one.
 
 mod error;
 
@@ -19,6 +21,83 @@ use crate::{challenge, credential::Credential, token::TokenSet};
 ///
 /// Secrets are exposed only into the request being built; a [`ProviderError`] has room for a field's
 /// name, a fixed reason and a code, and for nothing that a server wrote.
+///
+/// # Example
+/// An API that trades a refresh token for the next access token by `POST /token`:
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+///
+/// use bytes::Bytes;
+/// use http::{Request, Response, StatusCode, Uri};
+/// use tower_auth_refresh::{
+///     Provider,
+///     credential::Credential,
+///     provider::{Context, Grant, GrantKind, ProviderError, Reason},
+///     token::{ExposeSecret, Expiry, TokenSet},
+/// };
+///
+/// struct Acme {
+///     api: Uri,
+/// }
+///
+/// impl Provider for Acme {
+///     fn name(&self) -> &'static str {
+///         "acme"
+///     }
+///
+///     // There is no login: without a refresh token somebody must sign in.
+///     fn next_grant(&self, token: Option<&TokenSet>, why: Reason, _: SystemTime) -> Option<GrantKind> {
+///         match why {
+///             Reason::Due | Reason::Rejected | Reason::MaybeSpent => {
+///                 token?.refresh_token().map(|_| GrantKind::Refresh)
+///             }
+///             _ => None,
+///         }
+///     }
+///
+///     fn request(&self, grant: Grant<'_>, _: &Context) -> Result<Request<Bytes>, ProviderError> {
+///         let fault = |reason| ProviderError::fault("acme", reason);
+///         let Grant::Refresh(current) = grant else { return Err(fault("there is no login")) };
+///         let token = current.refresh_token().ok_or_else(|| fault("there is no refresh token"))?;
+///         Request::post(format!("{}token", self.api))
+///             .body(token.expose_secret().to_owned().into())
+///             .map_err(|_| fault("the base URL is no URL"))
+///     }
+///
+///     // The answer is `<access token> <refresh token> <seconds>`.
+///     fn parse(&self, _: Grant<'_>, answer: Response<Bytes>, cx: &Context) -> Result<TokenSet, ProviderError> {
+///         if matches!(answer.status(), StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED) {
+///             return Err(ProviderError::refused("acme", "the refresh token is refused"));
+///         }
+///         let malformed = || ProviderError::malformed("acme", "body", "is not three words");
+///         let text = std::str::from_utf8(answer.body()).map_err(|_| malformed())?;
+///         let words: Vec<_> = text.split(' ').collect();
+///         let [access, refresh, seconds] = words[..] else { return Err(malformed()) };
+///         let end = seconds.parse().ok().and_then(|seconds| cx.now.checked_add(Duration::from_secs(seconds)));
+///         Ok(TokenSet::new(access)
+///             .with_refresh_token(refresh)
+///             .with_issued_at(cx.now)
+///             .with_expiry(end.map_or(Expiry::Unknown, Expiry::At)))
+///     }
+///
+///     fn credential(&self, token: &TokenSet) -> Result<Credential, ProviderError> {
+///         Credential::bearer(token.access_token())
+///             .map_err(|_| ProviderError::malformed("acme", "access token", "fits no header"))
+///     }
+///
+///     fn origin(&self) -> Option<&Uri> {
+///         Some(&self.api)
+///     }
+/// }
+///
+/// let acme = Acme { api: Uri::from_static("https://api.acme.example/") };
+/// let cx = Context::new(SystemTime::now(), 0);
+/// let token = acme.parse(Grant::Login, Response::new("first second 3600".into()), &cx)?;
+/// let request = acme.request(Grant::Refresh(&token), &cx)?;
+/// assert_eq!((request.uri().path(), &request.body()[..]), ("/token", &b"second"[..]));
+/// # Ok::<(), ProviderError>(())
+/// ```
 pub trait Provider: Send + Sync + 'static {
     /// The provider's name in errors and logs, such as `quectel`.
     fn name(&self) -> &'static str;

@@ -100,7 +100,7 @@ pub(crate) fn print(rows: &[Row]) {
     }
     println!("{PROOF}");
     match rows.iter().filter(|row| !row.is_right).count() {
-        0 => println!("All figures are exactly as expected."),
+        0 => println!("All figures are as they must be."),
         wrong => println!("{wrong} of {} APIs have a wrong figure; see above.", rows.len()),
     }
 }
@@ -121,7 +121,11 @@ requests      What callers who know nothing about tokens sent, 500 at once. The 
 answered 2xx  Each got 2xx, an envelope that says success, and its own request back: nobody saw a token end.
 logins        One for the first token, and one for each end after which the API renews nothing: 500 callers share it.
 refreshes     One for each token that fell due, expired or was revoked, not one for each request that noticed.
-replays       Requests that the server refused and the layer sent again, once each. None, unless a token ended early.
+replays       Requests that the server refused and the layer sent again, once each: as many as it refused, and none
+              unless a token ended early: revoked, or (FashionWorld) ended by its own renewal.
 double-spent  Refresh tokens or key pairs that were spent twice. A single one could have ended the session.
 clock, time   What passed on the server's clock, and how long this machine took for it.
+
+Past the soft point of its life a token is still used while its successor is fetched; past the hard point requests wait
+for the successor.
 ";

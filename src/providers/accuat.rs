@@ -23,6 +23,17 @@ use crate::{
 /// business call carries `?token=…`. A refused token shows as HTTP 401, as `Result` (or `Code`) 401 in an answer that
 /// is otherwise fine, or as a redirect to a login page: keep redirect followers outside of this crate's layer.
 ///
+/// # On the wire
+/// - login: `POST /connect/authorize` with the form fields `GrantType`, `AppId`, `Random`, `Signature` and, if set,
+///   `Language`
+/// - refresh: `POST /connect/refreshtoken?token=…` with the form field `RefreshToken`
+/// - both answer, the lifetime in seconds (`AccessToken` on a login, `Token` on a refresh):
+///
+/// ```json
+/// {"Result": 200, "Message": "", "Time": "…", "Data":
+///   {"Token": "…", "RefreshToken": "…", "ExpiredIn": 3600}}
+/// ```
+///
 /// Without [`login`](Self::login) the first token set must come from the application.
 ///
 /// ```

@@ -29,6 +29,15 @@ const NAME: &str = "fashion-world";
 /// it can be exchanged for the next pair; once it has ended only a login helps. The answer's `userId` and `user` are
 /// kept as they came in [`extra`](TokenSet::extra); `user` is personal data.
 ///
+/// # On the wire
+/// - login: `POST /api/my/login` with `{"mobile": "…", "password": "…"}`
+/// - refresh: `POST /api/my/refresh-token`, empty and signed with the action `client:my:refresh-token`
+/// - both answer, the expiry in milliseconds since 1970:
+///
+/// ```json
+/// {"apiKey": "…", "secretKey": "…", "userId": "…", "expireIn": 1750259200000, "user": {}}
+/// ```
+///
 /// # Actions
 /// Every request is signed with the *action* of its route, a name such as `client:my:fetch-my-profile` that is never
 /// sent. A request names it by an [`Action`] in its extensions; where it does not, the function given to

@@ -20,6 +20,16 @@ use crate::{
 /// token is refused by HTTP 401 or by `state` 401 in an answer that is otherwise fine. `state` 403 (access refused),
 /// 500 (server error) and, on a business call, 4011 (sign in again) cause no refresh.
 ///
+/// # On the wire
+/// - login: `GET /v2/Authorization/GetAccessToken?authKey=…&authValue=…`
+/// - refresh: `GET /v2/Authorization/RefreshToken` with the refresh token in `Authorization`
+/// - both answer, lifetimes in seconds:
+///
+/// ```json
+/// {"state": 200, "payload": {"token": "…", "tokenExpireIn": 172800,
+///   "refreshToken": "…", "refreshTokenExpireIn": 2592000}}
+/// ```
+///
 /// Without [`login`](Self::login) the first token set must come from the application.
 ///
 /// ```

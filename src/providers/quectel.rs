@@ -29,9 +29,21 @@ const NAME: &str = "quectel";
 /// Both tokens come as `Bearer <JWT>` and are sent as they came. An access token lives for two hours, a refresh token
 /// for about thirty days, and **each refresh spends the refresh token**: a second use ends in a forced login.
 ///
+/// # On the wire
+/// - login: `POST /v2/enduser/enduserapi/emailPwdLogin` with the form fields `email`, `pwd`, `random`, `userDomain` and
+///   `signature`; or `phonePwdLogin` with `internationalCode` and `phone` in the place of `email`
+/// - refresh: `PUT /v2/enduser/enduserapi/refreshToken?refreshToken=…`, with the access token in `Authorization`
+/// - both answer, times in seconds since 1970:
+///
+/// ```json
+/// {"code": 200, "msg": "", "extMsg": "", "data": {
+///   "accessToken":  {"token": "Bearer …", "expirationTime": 1750007200},
+///   "refreshToken": {"token": "Bearer …", "expirationTime": 1752592000}}}
+/// ```
+///
 /// # When a token is rejected
 /// By HTTP 401, and by a successful answer whose envelope has the `code` 5032 (the token is not valid) or 5106 (there
-/// is none). 5041 and 5477 (no permission) are not cured by another token. Neither are the codes by which a refresh is
+/// is none) beside a `msg`. 5041 and 5477 (no permission) are not cured by another token. Neither are the codes by which a refresh is
 /// refused, such as 5115: on another call they say nothing about the access token, and a refresh would spend the
 /// refresh token for nothing.
 ///

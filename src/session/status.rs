@@ -33,7 +33,8 @@ pub struct Status {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Condition {
-    /// There is no token, and none is being fetched.
+    /// There is no token, and none is being fetched: before the first request, and after
+    /// [`sign_out`](crate::Session::sign_out).
     SignedOut,
     /// The token is good.
     Fresh,

@@ -11,7 +11,7 @@ use http::{Request, Response, StatusCode, header};
 use tower::{Layer, ServiceExt, limit::ConcurrencyLimit, service_fn};
 use tower_auth_refresh::{
     AuthRefreshLayer, Provider, Session,
-    clock::{Clock, Now},
+    clock::{Clock, Now, SystemClock},
     error::ErrorKind,
     provider::Verdict,
     providers::Accuat,
@@ -129,7 +129,6 @@ async fn a_doubtful_refresh_token_is_tried_once_more_when_the_login_is_refused()
         world.clock.advance(Duration::from_secs(31));
     }
     assert_eq!((world.counts().refreshes, world.counts().logins), (2, 1));
-    assert_eq!(session.token().await.unwrap().refresh_token().is_some(), true);
     assert_eq!(send(&client, get("/")).await.unwrap().status(), StatusCode::OK);
 }
 
@@ -220,9 +219,9 @@ async fn a_flight_that_is_not_driven_any_more_is_given_up_by_those_who_wait() {
     });
     world.release_idp();
 
-    let waited = tokio::time::Instant::now();
+    let started = SystemClock::new().now().monotonic;
     assert_eq!(send(&client, get("/")).await.unwrap_err().kind(), ErrorKind::TimedOut);
-    assert_eq!(waited.elapsed(), Duration::from_secs(31));
+    assert_eq!(SystemClock::new().now().monotonic - started, Duration::from_secs(31));
     // Known as a failure now, and after the backoff everything is as it should be.
     world.clock.advance(Duration::from_secs(31));
     let _ = send(&client, get("/")).await;
