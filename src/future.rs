@@ -1,5 +1,8 @@
 //! The future of a request: sends, judges, waits, sends again.
 
+mod answer;
+mod steps;
+
 use std::{
     fmt,
     future::Future,
@@ -7,18 +10,18 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::{Response, response};
+use http::Response;
 use http_body::Body;
 use pin_project_lite::pin_project;
 
+use self::{answer::Answer, steps::Step};
 use crate::{
     attempt::Attempt,
-    decide::Next,
-    error::{BoxError, Error, ErrorKind, RefreshFailure},
+    error::{BoxError, Error},
     http_service::HttpService,
-    inspect::{InspectBody, Outcome, ReadAhead, eligible},
-    provider::{Provider, Verdict},
-    session::{Joined, Plan, flight::Ticket},
+    inspect::{InspectBody, Outcome},
+    provider::Provider,
+    session::flight::Ticket,
 };
 
 pin_project! {
@@ -62,18 +65,6 @@ pin_project! {
         Failed { error: Error },
         Done,
     }
-}
-
-/// An answer that is being read, and can be handed on as it came at any time.
-struct Answer<T: Body> {
-    head: response::Parts,
-    body: ReadAhead<T>,
-}
-
-/// What one step of the state machine leads to.
-enum Step<F, T: Body> {
-    Go(State<F, T>),
-    End(Result<Response<InspectBody<T>>, Error>),
 }
 
 impl<S, P, B> ResponseFuture<S, P, B>
@@ -178,134 +169,6 @@ where
     }
 }
 
-/// The steps: each looks at what has happened and says what follows.
-impl<S, P, B> Attempt<S, P, B>
-where
-    S: HttpService<B>,
-    S::Error: Into<BoxError>,
-    P: Provider,
-{
-    fn answered(&mut self, answer: Response<S::ResponseBody>) -> Step<S::Future, S::ResponseBody> {
-        let (head, body) = answer.into_parts();
-        match self.judge(&head) {
-            Verdict::Rejected => self.rejected(Answer { head, body: ReadAhead::to_drain(body) }),
-            verdict => match eligible(self.has_content(), &head, &body.size_hint(), verdict) {
-                Some(reading) => {
-                    Step::Go(State::Reading { answer: Answer { head, body: ReadAhead::to_judge(body, reading) } })
-                }
-                None => Step::End(Ok(untouched(Response::from_parts(head, body)))),
-            },
-        }
-    }
-
-    fn rejected(&mut self, answer: Answer<S::ResponseBody>) -> Step<S::Future, S::ResponseBody> {
-        match self.decide(true) {
-            Next::Return => Step::End(Ok(answer.into_response())),
-            Next::RefreshAndReturn => {
-                let _ = self.reject();
-                Step::End(Ok(answer.into_response()))
-            }
-            Next::RefreshAndReplay => match self.reject() {
-                Joined::Flying(ticket) => Step::Go(State::Waiting { ticket, answer: Some(answer) }),
-                Joined::Changed => self.join(Some(answer)),
-                Joined::Refused(failure) => self.landed(Err(failure), Some(answer)),
-            },
-        }
-    }
-
-    /// Sends with the current token, or waits for the next one where the current one is not to be used.
-    fn join(&mut self, answer: Option<Answer<S::ResponseBody>>) -> Step<S::Future, S::ResponseBody> {
-        loop {
-            let now = self.session().now();
-            let current = self.session().current();
-            return match current.plan(now, self.session().policy()) {
-                Plan::Send(_) | Plan::SendAndRefresh(_) => {
-                    Step::Go(State::Readying { answer: answer.filter(Answer::is_read) })
-                }
-                Plan::Refuse(failure) => {
-                    drop(current);
-                    self.landed(Err(failure), answer)
-                }
-                Plan::Wait => match self.session().join(current.generation) {
-                    Joined::Flying(ticket) => Step::Go(State::Waiting { ticket, answer }),
-                    Joined::Changed => continue,
-                    Joined::Refused(failure) => {
-                        drop(current);
-                        self.landed(Err(failure), answer)
-                    }
-                },
-            };
-        }
-    }
-
-    fn landed(
-        &mut self,
-        landed: Result<(), RefreshFailure>,
-        answer: Option<Answer<S::ResponseBody>>,
-    ) -> Step<S::Future, S::ResponseBody> {
-        let current = self.session().current();
-        let failure = match (landed, &answer) {
-            // What the flight brought is used, however short its life.
-            (Ok(()), _) if current.token.is_some() => {
-                let generation = current.generation;
-                drop(current);
-                self.has_waited_for(generation);
-                return Step::Go(State::Readying { answer: answer.filter(Answer::is_read) });
-            }
-            (Ok(()), _) => signed_out(),
-            (Err(_), None) if current.unexpired(self.session().now()).is_some() => {
-                return Step::Go(State::Readying { answer: None });
-            }
-            (Err(failure), _) => failure,
-        };
-        match (answer, self.raise(&failure)) {
-            (Some(answer), None) => Step::End(Ok(answer.into_response_after(failure))),
-            (Some(_), Some(error)) => Step::End(Err(error)),
-            (None, _) => Step::End(Err(failure.into())),
-        }
-    }
-
-    /// The service is ready: sends, unless its turn came too late for the token.
-    fn ready(&mut self, answer: Option<Answer<S::ResponseBody>>) -> Step<S::Future, S::ResponseBody> {
-        let now = self.session().now();
-        let current = self.session().current().clone();
-        match &current.token {
-            None => self.landed(Ok(()), answer),
-            Some(_) if self.is_too_late(&current, now) => {
-                self.release();
-                Step::Go(State::Joining { answer })
-            }
-            Some(issued) => match self.send(&current, issued, now) {
-                Ok(future) => Step::Go(State::Sending { future, refresh: false }),
-                Err(error) => Step::End(Err(error)),
-            },
-        }
-    }
-}
-
-impl<T: Body> Answer<T> {
-    fn is_read(&self) -> bool {
-        self.body.is_whole()
-    }
-
-    fn into_response(self) -> Response<InspectBody<T>> {
-        Response::from_parts(self.head, self.body.into_body())
-    }
-
-    fn into_response_after(mut self, failure: RefreshFailure) -> Response<InspectBody<T>> {
-        self.head.extensions.insert(failure);
-        self.into_response()
-    }
-}
-
-fn untouched<T: Body>(answer: Response<T>) -> Response<InspectBody<T>> {
-    answer.map(InspectBody::untouched)
-}
-
-fn signed_out() -> RefreshFailure {
-    RefreshFailure::new(ErrorKind::SignedOut, None, None)
-}
-
 impl<S, P, B> fmt::Debug for ResponseFuture<S, P, B>
 where
     S: HttpService<B>,
@@ -313,4 +176,8 @@ where
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseFuture").finish_non_exhaustive()
     }
+}
+
+fn untouched<T: Body>(answer: Response<T>) -> Response<InspectBody<T>> {
+    answer.map(InspectBody::untouched)
 }

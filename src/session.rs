@@ -4,6 +4,7 @@ mod builder;
 mod driver;
 mod failure;
 pub(crate) mod flight;
+mod guard;
 mod lifetime;
 mod policy;
 mod state;

@@ -10,6 +10,7 @@ use http::{HeaderMap, StatusCode, header::RETRY_AFTER};
 use crate::{
     error::{ErrorKind, FailureSource, RefreshFailure},
     provider::{GrantKind, ProviderError, ProviderErrorKind},
+    session::policy::RefreshPolicy,
     transport::TransportError,
 };
 
@@ -103,6 +104,21 @@ impl Failed {
             retry_after: head.retry_after.filter(|_| !refused),
             source: Some(FailureSource::Provider(error)),
             ..Self::of_kind(kind)
+        }
+    }
+
+    /// How long to wait before the next try, after `strikes` failures in a row; `usable` says whether there is a token
+    /// to go on with meanwhile, and `roll` from 0 to 1 is the jitter.
+    pub(crate) fn backoff(&self, strikes: u32, usable: bool, roll: f64, policy: &RefreshPolicy) -> Duration {
+        match self.retry_after {
+            // A server that says "at once" while it fails does not mean each request.
+            Some(retry_after) => retry_after.min(policy.retry_after_max).max(policy.backoff_min),
+            // A runtime that has shut down says nothing about the server; what panics once may panic always.
+            None if matches!(self.kind, ErrorKind::Aborted | ErrorKind::NoRuntime) && strikes == 0 => Duration::ZERO,
+            None => {
+                let longest = if usable { policy.backoff_max } else { policy.backoff_max_without_token };
+                policy.backoff_min.saturating_mul(1 << strikes.min(16)).min(longest).mul_f64(roll)
+            }
         }
     }
 

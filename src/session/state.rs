@@ -2,7 +2,7 @@
 
 use std::{
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Instant, SystemTime},
 };
 
 use crate::{
@@ -13,6 +13,7 @@ use crate::{
     session::{
         failure::Failed,
         flight::{Flight, Ticket},
+        guard::Guard,
         lifetime::{Freshness, Lifetime},
         policy::RefreshPolicy,
     },
@@ -39,8 +40,7 @@ pub(crate) struct Snapshot {
     pub(crate) failure: Option<Remembered>,
     /// Transient failures in a row.
     strikes: u32,
-    /// When the flights started that the guard counts.
-    starts: Vec<Instant>,
+    guard: Guard,
 }
 
 /// A token set that is in use.
@@ -151,12 +151,8 @@ impl Snapshot {
         if never || !self.is_counted(now) {
             return None;
         }
-        let mut within = self.starts.iter().filter(|start| in_window(**start, now, policy));
-        if within.clone().count() < policy.guard_flights {
-            return None;
-        }
-        let age = within.next().map(|oldest| now.monotonic.saturating_duration_since(*oldest)).unwrap_or_default();
-        Some(Hindrance::Guard { retry_at: now.wall.checked_add(policy.guard_window.saturating_sub(age)) })
+        let wait = self.guard.wait(now.monotonic, policy)?;
+        Some(Hindrance::Guard { retry_at: now.wall.checked_add(wait) })
     }
 
     /// Whether the guard counts a flight that starts now: not when the token has served for half of its life, unless
@@ -229,19 +225,16 @@ impl Snapshot {
 
     fn start(&mut self, now: Now, policy: &RefreshPolicy) -> Flight {
         if self.is_counted(now) {
-            self.starts.retain(|start| in_window(*start, now, policy));
-            self.starts.push(now.monotonic);
+            self.guard.count(now.monotonic, policy);
         }
         self.flight.insert(Flight::new(policy.flight_deadline, false)).clone()
     }
 
     /// Gives up a flight that somebody has waited for in vain: the runtime that it flies on is not driven any more, and
-    /// with it the timer that should have ended it.
-    pub(crate) fn give_up_lost(&mut self, now: Now, policy: &RefreshPolicy) {
+    /// with it the timer that should have ended it. Should it come back, it finds that it is not the current one.
+    fn give_up_lost(&mut self, now: Now, policy: &RefreshPolicy) {
         if let Some(flight) = self.flight.take_if(|flight| flight.is_lost()) {
-            let failure = self.fail(&Failed::of_kind(ErrorKind::TimedOut), false, now, 1.0, policy);
-            flight.land(Err(failure));
-            flight.call_off();
+            let _ = self.fail(&Failed::of_kind(ErrorKind::TimedOut), flight.is_sign_in(), now, 1.0, policy);
         }
     }
 
@@ -292,22 +285,7 @@ impl Snapshot {
             self.failure = Some(Remembered { failure: failure.clone(), since, until: None });
             return failure;
         }
-        let backoff = match failed.retry_after {
-            // A server that says "at once" while it fails does not mean each request.
-            Some(retry_after) => retry_after.min(policy.retry_after_max).max(policy.backoff_min),
-            // A runtime that has shut down says nothing about the server; what panics once may panic always.
-            None if matches!(failed.kind, ErrorKind::Aborted | ErrorKind::NoRuntime) && self.strikes == 0 => {
-                Duration::ZERO
-            }
-            None => {
-                let longest = match self.unexpired(now) {
-                    Some(_) => policy.backoff_max,
-                    None => policy.backoff_max_without_token,
-                };
-                let doubled = policy.backoff_min.saturating_mul(1 << self.strikes.min(16));
-                doubled.min(longest).mul_f64(roll)
-            }
-        };
+        let backoff = failed.backoff(self.strikes, self.unexpired(now).is_some(), roll, policy);
         self.strikes = self.strikes.saturating_add(1);
         let failure = failed.share(now.wall.checked_add(backoff));
         let until = now.monotonic.checked_add(backoff);
@@ -332,8 +310,4 @@ pub(crate) fn no_runtime() -> RefreshFailure {
 
 pub(crate) fn signed_out() -> RefreshFailure {
     RefreshFailure::new(ErrorKind::SignedOut, None, None)
-}
-
-fn in_window(start: Instant, now: Now, policy: &RefreshPolicy) -> bool {
-    now.monotonic.saturating_duration_since(start) < policy.guard_window
 }
