@@ -96,6 +96,10 @@ impl<S, P, B> Attempt<S, P, B> {
         &self.session
     }
 
+    pub(crate) fn generation(&self) -> Generation {
+        self.generation
+    }
+
     pub(crate) fn has_content(&self) -> bool {
         self.has_content
     }

@@ -134,8 +134,11 @@ where
                         // However far it comes: what was not read is read by the caller, or dropped.
                         let _ = answer.body.poll(cx);
                     }
+                    let is_sign_in = ticket.is_sign_in();
                     let landed = ready!(ticket.poll(cx));
                     match this.state.as_mut().project_replace(State::Done) {
+                        // Somebody's wrong password says nothing about this request's token.
+                        Replaced::Waiting { answer, .. } if is_sign_in && landed.is_err() => attempt.again(answer),
                         Replaced::Waiting { answer, .. } => attempt.landed(landed, answer),
                         _ => return Poll::Pending,
                     }

@@ -27,9 +27,9 @@ pub(crate) enum NotInTime {
     NoTimer,
 }
 
-/// Whether the caller is on a runtime.
+/// Whether the caller is on a runtime that has a timer.
 pub(crate) fn is_there() -> bool {
-    Handle::try_current().is_ok()
+    sleep(Duration::ZERO).is_some()
 }
 
 /// Runs `future` on the current runtime; `None` (and `future` dropped) where there is none.

@@ -22,7 +22,7 @@ use std::{
 
 use arc_swap::{ArcSwap, Guard};
 use http::{HeaderMap, HeaderName, Uri};
-use tokio::sync::{broadcast, watch};
+use tokio::sync::broadcast;
 
 use crate::{
     clock::{Clock, Now},
@@ -57,8 +57,6 @@ struct Shared<P> {
     /// Held for the microseconds of one transition, so that transitions follow one another.
     turn: Mutex<()>,
     events: broadcast::Sender<Event>,
-    /// Flights whose task has not ended.
-    flying: watch::Sender<usize>,
     policy: RefreshPolicy,
     origins: Box<[Origin]>,
     /// The header that the credential travels in, if it does: a caller who brings it is left alone.
@@ -92,7 +90,14 @@ impl<P: Provider> Session<P> {
                 }
                 Plan::Refuse(failure) => return Err(failure.into()),
                 Plan::Wait => match self.join(current.generation) {
-                    Joined::Flying(ticket) => ticket.await,
+                    Joined::Flying(ticket) => {
+                        let is_sign_in = ticket.is_sign_in();
+                        match ticket.await {
+                            // Somebody's wrong password says nothing about this token set.
+                            Err(_) if is_sign_in => continue,
+                            landed => landed,
+                        }
+                    }
                     Joined::Changed => Ok(()),
                     Joined::Refused(failure) => Err(failure),
                 },
@@ -149,19 +154,18 @@ impl<P: Provider> Session<P> {
             {
                 return Err(RefreshFailure::new(ErrorKind::SignInRequired, None, None).into());
             }
-            let (joined, departing) = self.depart(|state| state.join_sign_in(rt::is_there(), now, self.policy()));
+            let (joined, departing) = self.depart(now, |state| state.join_sign_in(rt::is_there(), self.policy()));
             if let Some(flight) = departing {
                 Driver::launch(self, flight, true, now);
             }
             let (ticket, signs_in) = joined?;
-            let landed = ticket.await;
-            // There was a flight, so the session was not signed out then: a sign-out came later, and has its way.
-            if self.current().signed_out {
-                return Err(state::signed_out().into());
-            }
-            // A refresh in progress may be spending its token: it ends first. A sign-in in progress serves all who ask.
-            if signs_in {
-                return Ok(landed?);
+            match ticket.await {
+                // There was a flight, so the application wanted to be signed in: a sign-out came later, and has its way.
+                Ok(()) if self.current().signed_out => return Err(state::signed_out().into()),
+                // A sign-in in progress serves all who ask.
+                landed if signs_in => return Ok(landed?),
+                // A refresh in progress may be spending its token: it ends first.
+                _ => {}
             }
         }
     }
@@ -180,9 +184,11 @@ impl<P: Provider> Session<P> {
 
     /// Waits until no flight is under way, so that a program can end without losing a rotated token.
     pub async fn settled(&self) {
-        let mut flying = self.0.flying.subscribe();
-        // An error would mean that the sender is gone, but it lives as long as `self`.
-        let _ = flying.wait_for(|flying| *flying == 0).await;
+        loop {
+            let Some(ticket) = self.current().flight.as_ref().map(Flight::ticket) else { return };
+            let _ = ticket.await;
+            self.depart(self.now(), |_| ());
+        }
     }
 
     /// The provider.
@@ -239,21 +245,20 @@ impl<P: Provider> Session<P> {
 
     fn join_because(&self, seen: Generation, rejected: bool) -> Joined {
         let now = self.now();
-        let (joined, departing) = self.depart(|state| state.join(seen, rejected, rt::is_there(), now, self.policy()));
+        let (joined, departing) =
+            self.depart(now, |state| state.join(seen, rejected, rt::is_there(), now, self.policy()));
         if let Some(flight) = departing {
             Driver::launch(self, flight, false, now);
         }
         joined
     }
 
-    /// A transition by which a flight may start: it counts as under way before anybody can see it.
-    fn depart<T>(&self, join: impl FnOnce(&mut Snapshot) -> (T, Option<Flight>)) -> (T, Option<Flight>) {
+    /// A transition by which a flight may start, in the place of a lost one as well.
+    fn depart<T>(&self, now: Now, join: impl FnOnce(&mut Snapshot) -> T) -> T {
         self.transition(|state| {
-            let (joined, departing) = join(state);
-            if departing.is_some() {
-                self.0.flying.send_modify(|flying| *flying += 1);
-            }
-            ((joined, departing), None)
+            let lost = state.give_up_lost(now, self.policy());
+            let event = lost.map(|failure| Event::RefreshFailed { generation: state.generation, failure });
+            (join(state), event)
         })
     }
 

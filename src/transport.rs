@@ -26,6 +26,9 @@ pub(crate) struct TokenRequest;
 /// The way to the token endpoint.
 pub(crate) struct Transport(Mutex<Erased>);
 
+/// A transport that is ready for one token request.
+pub(crate) struct Ready(Erased);
+
 type Erased = BoxCloneService<Request<Full<Bytes>>, Response<UnsyncBoxBody<Bytes, Interrupted>>, BoxError>;
 
 /// The body of an answer broke off.
@@ -70,13 +73,19 @@ impl Transport {
         Self(Mutex::new(BoxCloneService::new(erased)))
     }
 
+    /// Waits until a token request can be sent. Nothing has been sent, whatever becomes of the wait.
+    pub(crate) async fn ready(&self) -> Result<Ready, TransportError> {
+        let service = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        service.ready_oneshot().await.map(Ready).map_err(|error| TransportError::NotSent(io_kind(&*error)))
+    }
+}
+
+impl Ready {
     /// Sends a token request and reads the whole answer, whatever its status; a redirect is an answer like any other.
-    pub(crate) async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
+    pub(crate) async fn send(mut self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
         let mut request = request.map(Full::new);
         request.extensions_mut().insert(TokenRequest);
-        let mut service = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let ready = service.ready().await.map_err(|error| TransportError::NotSent(io_kind(&*error)))?;
-        let answer = ready.call(request).await.map_err(|error| match io_kind(&*error) {
+        let answer = self.0.call(request).await.map_err(|error| match io_kind(&*error) {
             // Only connecting to a peer can be refused.
             kind @ Some(io::ErrorKind::ConnectionRefused) => TransportError::NotSent(kind),
             kind if cause::<NotSent>(&*error).is_some() => TransportError::NotSent(kind),

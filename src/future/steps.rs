@@ -7,7 +7,7 @@ use super::{State, answer::Answer, untouched};
 use crate::{
     attempt::Attempt,
     decide::Next,
-    error::{BoxError, Error, ErrorKind, RefreshFailure},
+    error::{BoxError, Error, RefreshFailure},
     http_service::HttpService,
     inspect::{InspectBody, ReadAhead, eligible},
     provider::{Provider, Verdict},
@@ -79,6 +79,14 @@ where
         }
     }
 
+    /// Asks anew: for the successor of the rejected token, or for a usable one.
+    pub(super) fn again(&mut self, answer: Option<Answer<S::ResponseBody>>) -> Step<S::Future, S::ResponseBody> {
+        match answer {
+            Some(answer) => self.rejected(answer),
+            None => self.join(None),
+        }
+    }
+
     pub(super) fn landed(
         &mut self,
         landed: Result<(), RefreshFailure>,
@@ -93,7 +101,12 @@ where
                 self.has_waited_for(generation);
                 return Step::Go(State::Readying { answer: answer.filter(Answer::is_read) });
             }
-            (Ok(()), _) => signed_out(),
+            // Signed out, and perhaps in again.
+            (Ok(()), _) => return Step::Go(State::Joining { answer }),
+            // Whatever became of that flight, the application has brought another token.
+            (Err(_), Some(_)) if current.token.is_some() && current.generation != self.generation() => {
+                return Step::Go(State::Joining { answer });
+            }
             (Err(_), None) if current.unexpired(self.session().now()).is_some() => {
                 return Step::Go(State::Readying { answer: None });
             }
@@ -110,20 +123,13 @@ where
     pub(super) fn ready(&mut self, answer: Option<Answer<S::ResponseBody>>) -> Step<S::Future, S::ResponseBody> {
         let now = self.session().now();
         let current = self.session().current().clone();
-        match &current.token {
-            None => self.landed(Ok(()), answer),
-            Some(_) if self.is_too_late(&current, now) => {
-                self.release();
-                Step::Go(State::Joining { answer })
-            }
-            Some(issued) => match self.send(&current, issued, now) {
-                Ok(future) => Step::Go(State::Sending { future, refresh: false }),
-                Err(error) => Step::End(Err(error)),
-            },
+        let Some(issued) = current.token.as_ref().filter(|_| !self.is_too_late(&current, now)) else {
+            self.release();
+            return Step::Go(State::Joining { answer });
+        };
+        match self.send(&current, issued, now) {
+            Ok(future) => Step::Go(State::Sending { future, refresh: false }),
+            Err(error) => Step::End(Err(error)),
         }
     }
-}
-
-fn signed_out() -> RefreshFailure {
-    RefreshFailure::new(ErrorKind::SignedOut, None, None)
 }

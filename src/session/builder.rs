@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{Request, Response, Uri};
 use http_body::Body;
 use http_body_util::Full;
-use tokio::sync::{broadcast, watch};
+use tokio::sync::broadcast;
 use tower_service::Service;
 
 use crate::{
@@ -130,7 +130,6 @@ impl<P: Provider> SessionBuilder<P> {
             current: ArcSwap::from_pointee(Snapshot::default()),
             turn: std::sync::Mutex::default(),
             events: broadcast::Sender::new(EVENTS),
-            flying: watch::Sender::new(0),
             policy: self.policy,
             origins,
             own_header,

@@ -1,6 +1,9 @@
 //! The task that flies: grant, request, transport, answer, publish, wake. It belongs to no request.
 
-use std::sync::Arc;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use http::{Uri, uri::Scheme};
 
@@ -25,6 +28,9 @@ pub(crate) struct Driver<P: Provider> {
     landed: bool,
 }
 
+/// What a flight brings, and by which grant.
+type Granted = (Issued, GrantKind);
+
 impl<P: Provider> Driver<P> {
     /// Flies `flight` on a task of its own. There must be a runtime.
     pub(crate) fn launch(session: &Session<P>, flight: Flight, sign_in: bool, started: Now) {
@@ -47,7 +53,7 @@ impl<P: Provider> Driver<P> {
         self.land(outcome, now, roll);
     }
 
-    async fn next_token(&self) -> Result<Issued, Failed> {
+    async fn next_token(&self) -> Result<Granted, Failed> {
         let start = self.session.0.current.load_full();
         let why = if self.sign_in { Reason::SignIn } else { start.reason() };
         match self.ask(&start, why).await {
@@ -84,7 +90,7 @@ impl<P: Provider> Driver<P> {
     }
 
     /// Asks the token endpoint once.
-    async fn ask(&self, start: &Snapshot, why: Reason) -> Result<Issued, Failed> {
+    async fn ask(&self, start: &Snapshot, why: Reason) -> Result<Granted, Failed> {
         let grant = self.grant(start, why)?;
         let now = self.session.now();
         let provider = self.session.provider();
@@ -92,6 +98,7 @@ impl<P: Provider> Driver<P> {
         let request =
             provider.request(grant, &cx).map_err(|error| Failed::before_sending(ErrorKind::Fault, Some(error)))?;
         self.check_uri(request.uri())?;
+        let transport = self.session.0.transport.ready().await.map_err(Failed::transport)?;
         // From here until the server proves otherwise the refresh token counts as spent.
         let spends = grant.kind() == GrantKind::Refresh && provider.single_use();
         if spends {
@@ -99,11 +106,11 @@ impl<P: Provider> Driver<P> {
         }
         self.check_current(&self.session.current())?;
         let outcome = async {
-            let answer = self.session.0.transport.send(request).await.map_err(Failed::transport)?;
+            let answer = transport.send(request).await.map_err(Failed::transport)?;
             let now = self.session.now();
             let head = AnswerHead::new(answer.status(), answer.headers(), now.wall);
             let read = provider.parse(grant, answer, &cx).and_then(|token| self.accept(token, now));
-            read.map_err(|error| Failed::answer(error, head, grant.kind()))
+            read.map(|issued| (issued, grant.kind())).map_err(|error| Failed::answer(error, head, grant.kind()))
         }
         .await;
         // What was in doubt before this attempt stays in doubt after it.
@@ -155,14 +162,15 @@ impl<P: Provider> Driver<P> {
 
     /// Publishes, then wakes: whoever is woken finds the new state in place. A flight that has been superseded
     /// changes nothing. No code of the application's runs in here.
-    fn land(&mut self, outcome: Result<Issued, Failed>, now: Now, roll: f64) {
+    fn land(&mut self, outcome: Result<Granted, Failed>, now: Now, roll: f64) {
         let landing = self.session.transition(|state| {
             if !self.is_current(state) {
                 return (None, None);
             }
             match outcome {
-                Ok(issued) => {
+                Ok((issued, kind)) => {
                     state.install(Arc::new(issued));
+                    state.login_refused &= kind != GrantKind::Login;
                     (Some(Ok(())), Some(Event::TokenChanged { generation: state.generation }))
                 }
                 Err(failed) => {
@@ -190,8 +198,8 @@ impl<P: Provider> Drop for Driver<P> {
     fn drop(&mut self) {
         if !self.landed {
             // The clock and the jitter are the application's code, which may be what has just panicked.
-            self.land(Err(Failed::of_kind(ErrorKind::Aborted)), self.started, 1.0);
+            let now = catch_unwind(AssertUnwindSafe(|| self.session.now())).unwrap_or(self.started);
+            self.land(Err(Failed::of_kind(ErrorKind::Aborted)), now, 1.0);
         }
-        self.session.0.flying.send_modify(|flying| *flying -= 1);
     }
 }

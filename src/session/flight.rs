@@ -107,6 +107,13 @@ impl Flight {
     }
 }
 
+impl Ticket {
+    /// Whether the application asked for the flight.
+    pub(crate) fn is_sign_in(&self) -> bool {
+        self.flight.is_sign_in()
+    }
+}
+
 impl Future for Ticket {
     type Output = Outcome;
 

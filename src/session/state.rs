@@ -90,7 +90,7 @@ pub(crate) enum Joined {
 impl Snapshot {
     /// What to do with a request now.
     pub(crate) fn plan(&self, now: Now, policy: &RefreshPolicy) -> Plan<'_> {
-        if self.signed_out {
+        if self.signed_out && !self.is_signing_in() {
             return Plan::Refuse(signed_out());
         }
         let Some(token) = &self.token else {
@@ -120,6 +120,10 @@ impl Snapshot {
             Some(hindrance) if self.flight.is_none() => otherwise(hindrance.into_failure()),
             _ => Plan::Wait,
         }
+    }
+
+    fn is_signing_in(&self) -> bool {
+        self.flight.as_ref().is_some_and(Flight::is_sign_in)
     }
 
     /// Whether requests wait although they have a token: it was rejected, and its successor is on the way.
@@ -188,7 +192,6 @@ impl Snapshot {
             return (Joined::Changed, None);
         }
         self.rejected |= rejected;
-        self.give_up_lost(now, policy);
         if let Some(flight) = &self.flight {
             return (Joined::Flying(flight.ticket()), None);
         }
@@ -207,18 +210,14 @@ impl Snapshot {
     pub(crate) fn join_sign_in(
         &mut self,
         can_fly: bool,
-        now: Now,
         policy: &RefreshPolicy,
     ) -> (Result<(Ticket, bool), RefreshFailure>, Option<Flight>) {
-        self.give_up_lost(now, policy);
         if let Some(flight) = &self.flight {
             return (Ok((flight.ticket(), flight.is_sign_in())), None);
         }
         if !can_fly {
             return (Err(no_runtime()), None);
         }
-        self.signed_out = false;
-        self.login_refused = false;
         let flight = self.flight.insert(Flight::new(policy.flight_deadline, true));
         (Ok((flight.ticket(), true)), Some(flight.clone()))
     }
@@ -232,10 +231,9 @@ impl Snapshot {
 
     /// Gives up a flight that somebody has waited for in vain: the runtime that it flies on is not driven any more, and
     /// with it the timer that should have ended it. Should it come back, it finds that it is not the current one.
-    fn give_up_lost(&mut self, now: Now, policy: &RefreshPolicy) {
-        if let Some(flight) = self.flight.take_if(|flight| flight.is_lost()) {
-            let _ = self.fail(&Failed::of_kind(ErrorKind::TimedOut), flight.is_sign_in(), now, 1.0, policy);
-        }
+    pub(crate) fn give_up_lost(&mut self, now: Now, policy: &RefreshPolicy) -> Option<RefreshFailure> {
+        let lost = self.flight.take_if(|flight| flight.is_lost())?;
+        Some(self.fail(&Failed::of_kind(ErrorKind::TimedOut), lost.is_sign_in(), now, 1.0, policy))
     }
 
     /// Puts a new token set in place, whatever was known of the old one.
@@ -277,7 +275,7 @@ impl Snapshot {
         self.flight = None;
         self.login_refused |= failed.login_refused;
         self.refresh_refused |= failed.refresh_refused;
-        if sign_in && self.token.is_some() {
+        if sign_in && (self.token.is_some() || self.failure.as_ref().is_some_and(|earlier| earlier.until.is_none())) {
             return failed.share(None);
         }
         if failed.permanent {

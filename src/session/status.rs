@@ -44,7 +44,8 @@ pub enum Condition {
     Expired,
     /// A login or refresh is in progress. It wins over the other states.
     Refreshing,
-    /// The last login or refresh failed. The token, if there is one, is used until its end.
+    /// The last login or refresh failed, or the API has rejected the token and none may start. The token, if there is
+    /// one, is used until its end.
     Failing,
 }
 
@@ -80,7 +81,7 @@ impl Status {
         let freshness = state.token.as_ref().map(|issued| issued.lifetime.at(now));
         let condition = match freshness {
             _ if state.flight.is_some() => Condition::Refreshing,
-            _ if state.failure.is_some() => Condition::Failing,
+            _ if state.failure.is_some() || state.rejected => Condition::Failing,
             None => Condition::SignedOut,
             Some(Freshness::Fresh) => Condition::Fresh,
             Some(Freshness::Soft) => Condition::Soft,

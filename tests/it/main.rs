@@ -14,6 +14,7 @@ mod cancellation;
 mod contract_table;
 mod failures;
 mod first_token;
+mod flights;
 mod hardening;
 #[path = "../../examples/loopback/mod.rs"]
 mod loopback;
