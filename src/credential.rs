@@ -59,7 +59,7 @@ impl Credential {
     #[allow(clippy::disallowed_methods, reason = "the secret is put on the wire")]
     pub fn bearer(token: &SecretString) -> Result<Self, InvalidCredential> {
         let token = token.expose_secret();
-        if token.is_empty() {
+        if token.is_empty() || token.starts_with([' ', '\t']) {
             return Err(InvalidCredential);
         }
         Self::header_value(header::AUTHORIZATION, &format!("Bearer {token}"))
@@ -89,7 +89,8 @@ impl Credential {
     }
 
     fn header_value(name: HeaderName, value: &str) -> Result<Self, InvalidCredential> {
-        if value.is_empty() || value.len() > LONGEST {
+        // White space at the ends is no part of a field value (RFC 9110, section 5.5): it would be lost on the way.
+        if value.is_empty() || value.len() > LONGEST || value.trim_matches([' ', '\t']) != value {
             return Err(InvalidCredential);
         }
         let mut value = HeaderValue::from_str(value).map_err(|_| InvalidCredential)?;

@@ -85,6 +85,17 @@ fn a_token_of_more_than_16_kib_is_invalid_everywhere() {
 }
 
 #[test]
+fn a_token_with_white_space_at_its_ends_fits_no_header() {
+    for token in [" ", " t", "t ", "\tt", "t\t"] {
+        let token = token.into();
+        assert_eq!(Credential::header(header::AUTHORIZATION, &token).unwrap_err(), InvalidCredential);
+        assert_eq!(Credential::bearer(&token).unwrap_err(), InvalidCredential);
+    }
+    assert!(Credential::query("t", &" t ".into()).is_ok(), "encoded, it loses nothing");
+    assert!(Credential::header(header::AUTHORIZATION, &"Bearer t".into()).is_ok());
+}
+
+#[test]
 fn an_empty_token_or_one_with_a_line_break_is_invalid_everywhere() {
     for token in ["", "S3CR3T\r\nx: y"] {
         let token = token.into();

@@ -122,11 +122,14 @@ pub(crate) fn object(provider: &'static str, answer: &Response<Bytes>) -> Result
     if body.len() > LARGEST {
         return malformed("is larger than 1 MiB");
     }
-    match serde_json::from_slice::<Strict>(body) {
+    let media_type = media_type(answer.headers());
+    match serde_json::from_slice::<Strict>(without_mark(body)) {
         Ok(Strict(Value::Object(members))) => Ok(members),
         Ok(_) => malformed("is not a JSON object"),
-        Err(_) if is_markup(answer) => Err(ProviderError::malformed(provider, "content-type", "is not JSON")
-            .with_subject(media_type(answer.headers()))),
+        Err(_) if !media_type.ends_with("json") => {
+            Err(ProviderError::malformed(provider, "content-type", "is not JSON").with_subject(media_type))
+        }
+        Err(_) if body.trim_ascii_start().starts_with(b"<") => malformed("is markup, not JSON"),
         Err(error) if error.is_eof() => malformed("is truncated JSON"),
         Err(error) if error.is_data() => malformed("repeats a member of a JSON object"),
         Err(_) => malformed("is not JSON"),
@@ -135,14 +138,16 @@ pub(crate) fn object(provider: &'static str, answer: &Response<Bytes>) -> Result
 
 /// The JSON object in an API's answer, where there is one and no member stands twice.
 pub(crate) fn envelope(body: &[u8]) -> Option<Map<String, Value>> {
-    match serde_json::from_slice(body) {
+    match serde_json::from_slice(without_mark(body)) {
         Ok(Strict(Value::Object(members))) => Some(members),
         _ => None,
     }
 }
 
-fn is_markup(answer: &Response<Bytes>) -> bool {
-    answer.body().trim_ascii_start().starts_with(b"<") || !media_type(answer.headers()).ends_with("json")
+/// A byte order mark is to be passed over ([RFC 8259, section 8.1](https://www.rfc-editor.org/rfc/rfc8259#section-8.1)):
+/// three bytes are no reason to lose a pair that has been rotated.
+fn without_mark(body: &[u8]) -> &[u8] {
+    body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body)
 }
 
 /// The media types that servers answer with by mistake, by name; any other is the server's own text and not repeated.

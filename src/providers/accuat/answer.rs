@@ -35,14 +35,11 @@ pub(super) fn granted(
     if let Some(end) = wire::seconds_from(now, NAME, "ExpiredIn", member(fields, "ExpiredIn")?)? {
         set = set.with_expiry(Expiry::At(end));
     }
-    if let Some(fresh) = optional("RefreshToken")? {
-        return Ok(set.with_refresh_token(fresh));
-    }
-    let Grant::Refresh(old) = grant else { return Ok(set) };
-    if let Some(kept) = old.refresh_token() {
-        set = set.with_refresh_token(kept.clone());
-    }
-    Ok(if let Some(end) = old.refresh_expires_at() { set.with_refresh_expires_at(end) } else { set })
+    // Where there is no new one the set has none: the old one is spent, and a second use is what servers punish.
+    Ok(match optional("RefreshToken")? {
+        Some(fresh) => set.with_refresh_token(fresh),
+        None => set,
+    })
 }
 
 /// The object that holds the token fields: `Data`, or the answer itself where it comes without an envelope.
@@ -54,18 +51,19 @@ pub(super) fn fields(envelope: &Map<String, Value>) -> Result<&Map<String, Value
     }
 }
 
-/// `Result`, or `Code` where there is none.
+/// `Result`, or `Code` as some servers call it. Where both are there they must agree.
 pub(super) fn result(envelope: &Map<String, Value>) -> Result<Option<i64>, ProviderError> {
-    for name in ["Result", "Code"] {
-        match member(envelope, name)? {
-            None | Some(Value::Null) => {}
-            value => {
-                let malformed = || ProviderError::malformed(NAME, name, "is not an integer");
-                return wire::code(value).ok_or_else(malformed).map(Some);
-            }
+    let read = |name| match member(envelope, name)? {
+        None | Some(Value::Null) => Ok(None),
+        value => {
+            let malformed = || ProviderError::malformed(NAME, name, "is not an integer");
+            wire::code(value).ok_or_else(malformed).map(Some)
         }
+    };
+    match (read("Result")?, read("Code")?) {
+        (Some(one), Some(other)) if one != other => Err(ProviderError::malformed(NAME, "Result", "differs from Code")),
+        (one, other) => Ok(one.or(other)),
     }
-    Ok(None)
 }
 
 /// Any other `Result` is a refusal: the document's table of codes is not public.

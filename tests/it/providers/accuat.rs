@@ -220,6 +220,20 @@ fn names_are_read_in_any_case() {
 }
 
 #[test]
+fn a_result_and_a_code_that_disagree_grant_nothing_and_reject_nothing() {
+    let body = r#"{"Result":200,"Code":401,"Message":"","Data":{"Token":"a"}}"#;
+    assert_malformed("accuat", refresh(json(200, body)), "Result", "differs from Code");
+    let (head, ()) = json(200, body).map(|_| ()).into_parts();
+    assert!(!accuat().judge_body(&head, body.as_bytes()));
+}
+
+#[test]
+fn a_byte_order_mark_costs_no_grant() {
+    let body = "\u{feff}{\"Result\":200,\"Data\":{\"Token\":\"a\"}}";
+    assert_eq!(exposed(refresh(json(200, body)).unwrap().access_token()), "a");
+}
+
+#[test]
 fn every_success_code_grants_and_so_does_none() {
     for head in [r#""Result":200"#, r#""Result":"200""#, r#""Result":0"#, r#""Code":0"#, r#""Result":null"#, r#""x":1"#]
     {
@@ -229,8 +243,8 @@ fn every_success_code_grants_and_so_does_none() {
 }
 
 #[test]
-fn a_refresh_that_brings_no_refresh_token_keeps_the_old_one_and_its_end() {
-    let expected = ("a", Expiry::Unknown, Some("re/fre\"sh"), Some(after(500)), Some(now()));
+fn a_refresh_that_brings_no_refresh_token_does_not_keep_the_spent_one() {
+    let expected = ("a", Expiry::Unknown, None, None, Some(now()));
     assert_eq!(granted(&refresh(data(r#""Token":"a""#)).unwrap()), expected);
     assert_eq!(granted(&refresh(data(r#""Token":"a","RefreshToken":null"#)).unwrap()), expected);
 }
@@ -316,7 +330,7 @@ fn a_refresh_that_is_sent_to_the_login_page_is_refused() {
 fn an_answer_that_is_no_json_object_is_malformed() {
     let html = "<html>S3CR3T</html>";
     assert_malformed("accuat", refresh(typed(200, "text/html", html)), "content-type", "is not JSON");
-    assert_malformed("accuat", refresh(json(200, html)), "content-type", "is not JSON");
+    assert_malformed("accuat", refresh(json(200, html)), "body", "is markup, not JSON");
     assert_malformed("accuat", refresh(json(200, "")), "body", "is empty");
     assert_malformed("accuat", refresh(json(200, &REFRESHED[..60])), "body", "is truncated JSON");
     assert_malformed("accuat", refresh(json(200, r#"["S3CR3T"]"#)), "body", "is not a JSON object");

@@ -298,7 +298,7 @@ fn an_overloaded_or_broken_server_refuses_nothing() {
 fn an_answer_that_is_no_json_object_is_malformed() {
     let html = "<html>S3CR3T</html>";
     assert_malformed("kanfang", refresh(typed(200, "text/html", html)), "content-type", "is not JSON");
-    assert_malformed("kanfang", refresh(json(200, html)), "content-type", "is not JSON");
+    assert_malformed("kanfang", refresh(json(200, html)), "body", "is markup, not JSON");
     assert_malformed("kanfang", refresh(json(200, "")), "body", "is empty");
     assert_malformed("kanfang", refresh(json(200, " \r\n")), "body", "is empty");
     assert_malformed("kanfang", refresh(json(200, &SEED_GRANT[..60])), "body", "is truncated JSON");
