@@ -81,6 +81,7 @@ impl Status {
         let freshness = state.token.as_ref().map(|issued| issued.lifetime.at(now));
         let condition = match freshness {
             _ if state.flight.is_some() => Condition::Refreshing,
+            _ if state.signed_out => Condition::SignedOut,
             _ if state.failure.is_some() || state.rejected => Condition::Failing,
             None => Condition::SignedOut,
             Some(Freshness::Fresh) => Condition::Fresh,
