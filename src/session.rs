@@ -154,7 +154,7 @@ impl<P: Provider> Session<P> {
             {
                 return Err(RefreshFailure::new(ErrorKind::SignInRequired, None, None).into());
             }
-            let (joined, departing) = self.depart(now, |state| state.join_sign_in(rt::is_there(), self.policy()));
+            let (joined, departing) = self.depart(now, |state| state.join_sign_in(rt::is_there, self.policy()));
             if let Some(flight) = departing {
                 Driver::launch(self, flight, true, now);
             }
@@ -246,7 +246,7 @@ impl<P: Provider> Session<P> {
     fn join_because(&self, seen: Generation, rejected: bool) -> Joined {
         let now = self.now();
         let (joined, departing) =
-            self.depart(now, |state| state.join(seen, rejected, rt::is_there(), now, self.policy()));
+            self.depart(now, |state| state.join(seen, rejected, rt::is_there, now, self.policy()));
         if let Some(flight) = departing {
             Driver::launch(self, flight, false, now);
         }

@@ -10,7 +10,6 @@ use md5::{Digest, Md5};
 use serde_json::{Value, json};
 
 use crate::{
-    challenge,
     credential::Credential,
     provider::{Context, Grant, GrantKind, Provider, ProviderError, Reason, Verdict},
     providers::wire,
@@ -224,12 +223,10 @@ impl Provider for Accuat {
     }
 
     fn judge(&self, answer: &response::Parts) -> Verdict {
-        if challenge::rejects(answer) || self.redirects_to_login(answer.status, &answer.headers) {
+        if self.redirects_to_login(answer.status, &answer.headers) {
             Verdict::Rejected
-        } else if answer.status.is_success() {
-            Verdict::ReadBody
         } else {
-            Verdict::Accepted
+            wire::judge(answer, Verdict::ReadBody)
         }
     }
 

@@ -7,7 +7,6 @@ use http::{Method, Request, Response, StatusCode, Uri, header::AUTHORIZATION, re
 use serde_json::{Map, Value};
 
 use crate::{
-    challenge,
     credential::{Credential, InvalidCredential},
     provider::{Context, Grant, GrantKind, Provider, ProviderError, Reason, Verdict},
     providers::wire,
@@ -221,13 +220,7 @@ impl Provider for Kanfang {
     }
 
     fn judge(&self, answer: &response::Parts) -> Verdict {
-        if challenge::rejects(answer) {
-            Verdict::Rejected
-        } else if answer.status.is_success() {
-            Verdict::ReadBody
-        } else {
-            Verdict::Accepted
-        }
+        wire::judge(answer, Verdict::ReadBody)
     }
 
     fn judge_body(&self, _: &response::Parts, body: &[u8]) -> bool {

@@ -16,7 +16,6 @@ use secrecy::SecretString;
 use self::login::{Account, Login};
 use super::wire;
 use crate::{
-    challenge,
     credential::Credential,
     provider::{Context, Grant, GrantKind, Provider, ProviderError, Reason, Verdict},
     token::TokenSet,
@@ -200,14 +199,8 @@ impl Provider for Quectel {
     }
 
     fn judge(&self, answer: &response::Parts) -> Verdict {
-        if challenge::rejects(answer) {
-            Verdict::Rejected
-        } else if answer.status.is_success() {
-            // The documents give `*/*` as the type of every answer.
-            Verdict::ReadUntypedBody
-        } else {
-            Verdict::Accepted
-        }
+        // The documents give `*/*` as the type of every answer.
+        wire::judge(answer, Verdict::ReadUntypedBody)
     }
 
     fn judge_body(&self, _answer: &response::Parts, body: &[u8]) -> bool {

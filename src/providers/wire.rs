@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header::CONTENT_TYPE, uri::PathAndQuery,
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header::CONTENT_TYPE, response,
+    uri::PathAndQuery,
 };
 use percent_encoding::utf8_percent_encode;
 use secrecy::{ExposeSecret, SecretString};
@@ -15,7 +16,7 @@ use serde_json::{Map, Value};
 use self::strict::Strict;
 use crate::{
     credential::ENCODED,
-    provider::{GrantKind, ProviderError, Reason},
+    provider::{GrantKind, ProviderError, Reason, Verdict},
     token::TokenSet,
 };
 
@@ -36,6 +37,14 @@ pub(crate) fn next_grant(why: Reason, can_log_in: bool, can_refresh: bool) -> Op
         Reason::NoToken | Reason::RefreshRefused | Reason::SignIn => login,
         Reason::Due | Reason::Rejected => refresh.or(login),
         Reason::MaybeSpent => login.or(refresh),
+    }
+}
+
+/// The judgement of an API with envelopes: 401 rejects, and behind a success the body decides, as `body` says.
+pub(crate) fn judge(answer: &response::Parts, body: Verdict) -> Verdict {
+    match Verdict::by_challenge(answer) {
+        Verdict::Accepted if answer.status.is_success() => body,
+        verdict => verdict,
     }
 }
 

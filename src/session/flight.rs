@@ -47,7 +47,8 @@ pin_project! {
         flight: Flight,
         #[pin]
         landed: OwnedNotified,
-        patience: Option<Sleep>,
+        // Set at the first poll; nothing in it where there is no timer.
+        patience: Option<Option<Sleep>>,
     }
 }
 
@@ -123,11 +124,10 @@ impl Future for Ticket {
             return Poll::Ready(outcome.clone());
         }
         if this.landed.poll(cx).is_pending() {
-            if this.patience.is_none() {
-                *this.patience = rt::sleep(this.flight.0.patience);
+            match this.patience.get_or_insert_with(|| rt::sleep(this.flight.0.patience)) {
+                Some(patience) => ready!(Pin::new(patience).poll(cx)),
+                None => return Poll::Pending,
             }
-            let Some(patience) = this.patience else { return Poll::Pending };
-            ready!(Pin::new(patience).poll(cx));
         }
         // The outcome is set before anybody is notified. Without one this waiter's patience has run out.
         Poll::Ready(this.flight.0.outcome.get().cloned().unwrap_or_else(|| {

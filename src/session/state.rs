@@ -184,7 +184,7 @@ impl Snapshot {
         &mut self,
         seen: Generation,
         rejected: bool,
-        can_fly: bool,
+        can_fly: impl FnOnce() -> bool,
         now: Now,
         policy: &RefreshPolicy,
     ) -> (Joined, Option<Flight>) {
@@ -197,7 +197,7 @@ impl Snapshot {
         }
         match self.hindrance(now, policy) {
             Some(hindrance) => (Joined::Refused(hindrance.into_failure()), None),
-            None if !can_fly => (Joined::Refused(no_runtime()), None),
+            None if !can_fly() => (Joined::Refused(no_runtime()), None),
             None => {
                 let flight = self.start(now, policy);
                 (Joined::Flying(flight.ticket()), Some(flight))
@@ -209,13 +209,13 @@ impl Snapshot {
     /// whatever is remembered. The guard does not count it.
     pub(crate) fn join_sign_in(
         &mut self,
-        can_fly: bool,
+        can_fly: impl FnOnce() -> bool,
         policy: &RefreshPolicy,
     ) -> (Result<(Ticket, bool), RefreshFailure>, Option<Flight>) {
         if let Some(flight) = &self.flight {
             return (Ok((flight.ticket(), flight.is_sign_in())), None);
         }
-        if !can_fly {
+        if !can_fly() {
             return (Err(no_runtime()), None);
         }
         let flight = self.flight.insert(Flight::new(policy.flight_deadline, true));
