@@ -249,3 +249,33 @@ async fn the_backoff_after_a_late_panic_counts_from_the_panic() {
     }
     assert_eq!(calls.load(Ordering::SeqCst), 2);
 }
+
+#[tokio::test]
+async fn an_inconclusive_sign_in_leaves_the_refusal_before_it_in_place() {
+    let world = World::new();
+    let session = session(&world, TestProvider::new());
+    world.script_idp(|_| Some(reply(StatusCode::UNAUTHORIZED, "")));
+    let _ = session.token().await;
+    world.script_idp(|_| Some(reply(StatusCode::SERVICE_UNAVAILABLE, "")));
+
+    assert_eq!(session.sign_in().await.unwrap_err().kind(), ErrorKind::Unavailable);
+
+    assert_eq!(session.status().last_error, Some(ErrorKind::Refused));
+    assert_eq!(session.status().retry_at, None);
+}
+
+#[tokio::test]
+async fn a_sign_in_that_succeeds_lets_the_session_log_in_by_itself_again() {
+    let world = World::new();
+    let session = session(&world, TestProvider::new());
+    world.script_idp(|_| Some(reply(StatusCode::UNAUTHORIZED, "")));
+    let _ = session.token().await;
+    world.unscript();
+    session.sign_in().await.unwrap();
+    world.script_idp(|request| (request.uri().path() == "/refresh").then(|| reply(StatusCode::BAD_REQUEST, "")));
+    world.clock.advance(LIFETIME);
+
+    session.token().await.unwrap();
+
+    assert_eq!((world.counts().refreshes, world.counts().logins), (1, 3));
+}
