@@ -104,7 +104,7 @@ pub trait Provider: Send + Sync + 'static {
 
     /// What to ask the token endpoint for next, or `None` when somebody must sign in.
     ///
-    /// `token` is the current set, if any.
+    /// `token` is the current set, if any, and `now` the time as in [`Context::now`].
     ///
     /// | why | what most providers answer |
     /// |---|---|
@@ -211,7 +211,8 @@ pub enum Grant<'a> {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Context {
-    /// The current time.
+    /// The current time by the token endpoint's clock, as far as the `Date` of its answers has told it. In
+    /// [`parse`](Provider::parse) it is when the request was made: a lifetime in seconds counts from there.
     pub now: SystemTime,
     /// Fresh randomness, another one for each request.
     pub nonce: u128,

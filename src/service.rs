@@ -92,8 +92,8 @@ where
         if !self.governs(&request) {
             return ResponseFuture::pass(self.inner.call(request));
         }
-        let now = self.session.now();
         let current = self.session.current();
+        let now = self.session.now_in(&current);
         let (issued, refresh) = match current.plan(now, self.session.policy()) {
             Plan::Send(issued) => (issued, false),
             Plan::SendAndRefresh(issued) => (issued, true),

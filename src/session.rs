@@ -7,6 +7,7 @@ pub(crate) mod flight;
 mod guard;
 mod lifetime;
 mod policy;
+mod skew;
 mod state;
 mod status;
 
@@ -80,8 +81,8 @@ impl<P: Provider> Session<P> {
     /// When there is no usable token: the flight failed, or none may start now.
     pub async fn token(&self) -> Result<TokenSet, Error> {
         loop {
-            let now = self.now();
             let current = self.0.current.load_full();
+            let now = self.now_in(&current);
             let outcome = match current.plan(now, self.policy()) {
                 Plan::Send(issued) => return Ok(issued.token.clone()),
                 Plan::SendAndRefresh(issued) => {
@@ -179,7 +180,8 @@ impl<P: Provider> Session<P> {
     /// How the session stands.
     #[must_use]
     pub fn status(&self) -> Status {
-        Status::of(&self.current(), self.now())
+        let current = self.current();
+        Status::of(&current, self.now_in(&current))
     }
 
     /// Waits until no flight is under way, so that a program can end without losing a rotated token.
@@ -199,8 +201,14 @@ impl<P: Provider> Session<P> {
 
     // ===== for the layer and the driver =====
 
+    /// The time, corrected by what the token endpoint's answers told.
     pub(crate) fn now(&self) -> Now {
-        self.0.clock.now()
+        self.now_in(&self.current())
+    }
+
+    /// The same for whoever holds the current snapshot.
+    pub(crate) fn now_in(&self, current: &Snapshot) -> Now {
+        current.skew.correct(self.0.clock.now())
     }
 
     pub(crate) fn current(&self) -> Guard<Arc<Snapshot>> {

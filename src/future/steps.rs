@@ -57,8 +57,8 @@ where
     /// Sends with the current token, or waits for the next one where the current one is not to be used.
     pub(super) fn join(&mut self, answer: Option<Answer<S::ResponseBody>>) -> Step<S::Future, S::ResponseBody> {
         loop {
-            let now = self.session().now();
             let current = self.session().current();
+            let now = self.session().now_in(&current);
             return match current.plan(now, self.session().policy()) {
                 Plan::Send(_) | Plan::SendAndRefresh(_) => {
                     Step::Go(State::Readying { answer: answer.filter(Answer::is_read) })
@@ -107,7 +107,7 @@ where
             (Err(_), Some(_)) if current.token.is_some() && current.generation != self.generation() => {
                 return Step::Go(State::Joining { answer });
             }
-            (Err(_), None) if current.unexpired(self.session().now()).is_some() => {
+            (Err(_), None) if current.unexpired(self.session().now_in(&current)).is_some() => {
                 return Step::Go(State::Readying { answer: None });
             }
             (Err(failure), _) => failure,
@@ -121,8 +121,8 @@ where
 
     /// The service is ready: sends, unless its turn came too late for the token.
     pub(super) fn ready(&mut self, answer: Option<Answer<S::ResponseBody>>) -> Step<S::Future, S::ResponseBody> {
-        let now = self.session().now();
         let current = self.session().current().clone();
+        let now = self.session().now_in(&current);
         let Some(issued) = current.token.as_ref().filter(|_| !self.is_too_late(&current, now)) else {
             self.release();
             return Step::Go(State::Joining { answer });

@@ -10,12 +10,13 @@ use http::{Uri, uri::Scheme};
 use crate::{
     clock::Now,
     error::ErrorKind,
-    provider::{Grant, GrantKind, Provider, ProviderError, Reason},
+    provider::{Context, Grant, GrantKind, Provider, ProviderError, ProviderErrorKind, Reason},
     rt,
     session::{
         Event, Issued, Session, Snapshot,
         failure::{AnswerHead, Failed},
         flight::Flight,
+        skew::Skew,
     },
 };
 
@@ -92,9 +93,9 @@ impl<P: Provider> Driver<P> {
     /// Asks the token endpoint once.
     async fn ask(&self, start: &Snapshot, why: Reason) -> Result<Granted, Failed> {
         let grant = self.grant(start, why)?;
-        let now = self.session.now();
         let provider = self.session.provider();
-        let cx = self.session.context(now);
+        let asked = self.session.0.clock.now();
+        let cx = self.session.context(self.session.current().skew.correct(asked));
         let request =
             provider.request(grant, &cx).map_err(|error| Failed::before_sending(ErrorKind::Fault, Some(error)))?;
         self.check_uri(request.uri())?;
@@ -107,9 +108,18 @@ impl<P: Provider> Driver<P> {
         self.check_current(&self.session.current())?;
         let outcome = async {
             let answer = transport.send(request).await.map_err(Failed::transport)?;
-            let now = self.session.now();
+            let answered = self.session.0.clock.now();
+            let known = self.session.current().skew;
+            // Learned before the answer is read, because its times may be absolute.
+            let skew = Skew::learn(&answer, asked.wall, answered.wall).unwrap_or(known);
+            let (cx, now) = (Context { now: skew.correct(asked).wall, ..cx }, skew.correct(answered));
             let head = AnswerHead::new(answer.status(), answer.headers(), now.wall);
             let read = provider.parse(grant, answer, &cx).and_then(|token| self.accept(token, now));
+            // What the provider cannot read may be anybody's, and so may be its date.
+            let is_readable = !matches!(&read, Err(error) if error.kind() == ProviderErrorKind::Malformed);
+            if is_readable && skew != known {
+                self.change(|state| state.skew = skew);
+            }
             read.map(|issued| (issued, grant.kind())).map_err(|error| Failed::answer(error, head, grant.kind()))
         }
         .await;

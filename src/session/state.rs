@@ -16,6 +16,7 @@ use crate::{
         guard::Guard,
         lifetime::{Freshness, Lifetime},
         policy::RefreshPolicy,
+        skew::Skew,
     },
     token::{Generation, TokenSet},
 };
@@ -41,6 +42,8 @@ pub(crate) struct Snapshot {
     /// Transient failures in a row.
     strikes: u32,
     guard: Guard,
+    /// How far this machine's clock is from the token endpoint's. Outlives the generation.
+    pub(crate) skew: Skew,
 }
 
 /// A token set that is in use.
@@ -54,8 +57,8 @@ pub(crate) struct Issued {
 #[derive(Clone)]
 pub(crate) struct Remembered {
     pub(crate) failure: RefreshFailure,
-    /// When the first of the failures in a row happened.
-    pub(crate) since: Now,
+    /// When the first of the failures in a row happened, by this machine's clock.
+    pub(crate) since: SystemTime,
     /// `None`: not until somebody signs in.
     until: Option<Instant>,
 }
@@ -156,7 +159,7 @@ impl Snapshot {
             return None;
         }
         let wait = self.guard.wait(now.monotonic, policy)?;
-        Some(Hindrance::Guard { retry_at: now.wall.checked_add(wait) })
+        Some(Hindrance::Guard { retry_at: self.skew.undo(now).wall.checked_add(wait) })
     }
 
     /// Whether the guard counts a flight that starts now: not when the token has served for half of its life, unless
@@ -271,7 +274,8 @@ impl Snapshot {
         roll: f64,
         policy: &RefreshPolicy,
     ) -> RefreshFailure {
-        let since = self.failure.as_ref().map_or(now, |earlier| earlier.since);
+        let local = self.skew.undo(now).wall;
+        let since = self.failure.as_ref().map_or(local, |earlier| earlier.since);
         self.flight = None;
         self.login_refused |= failed.login_refused;
         self.refresh_refused |= failed.refresh_refused;
@@ -285,7 +289,7 @@ impl Snapshot {
         }
         let backoff = failed.backoff(self.strikes, self.unexpired(now).is_some(), roll, policy);
         self.strikes = self.strikes.saturating_add(1);
-        let failure = failed.share(now.wall.checked_add(backoff));
+        let failure = failed.share(local.checked_add(backoff));
         let until = now.monotonic.checked_add(backoff);
         self.failure = Some(Remembered { failure: failure.clone(), since, until });
         failure

@@ -19,13 +19,14 @@ pub struct Status {
     pub condition: Condition,
     /// The number of the current token set.
     pub generation: Generation,
-    /// When the current token ends, where that is known.
+    /// When the current token ends, where that is known: by the token endpoint's clock, as it was granted.
     pub expires_at: Option<SystemTime>,
     /// The last failure for the current token set.
     pub last_error: Option<ErrorKind>,
-    /// Since when the session has been failing.
+    /// Since when the session has been failing, by this machine's clock.
     pub failing_since: Option<SystemTime>,
-    /// When the next login or refresh is due after a failure. `None` with an error: not until somebody signs in.
+    /// When the next login or refresh is due after a failure, by this machine's clock. `None` with an error: not until
+    /// somebody signs in.
     pub retry_at: Option<SystemTime>,
 }
 
@@ -94,7 +95,7 @@ impl Status {
             generation: state.generation,
             expires_at: state.token.as_ref().and_then(|issued| issued.token.expiry().time()),
             last_error: failure.map(|remembered| remembered.failure.kind()),
-            failing_since: failure.map(|remembered| remembered.since.wall),
+            failing_since: failure.map(|remembered| remembered.since),
             retry_at: failure.and_then(|remembered| remembered.failure.retry_at()),
         }
     }

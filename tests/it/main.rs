@@ -11,6 +11,7 @@
 
 mod auto_traits;
 mod cancellation;
+mod clocks;
 mod contract_table;
 mod failures;
 mod first_token;

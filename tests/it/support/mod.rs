@@ -14,7 +14,7 @@ mod world;
 pub use bare::Bare;
 pub use clock::TestClock;
 pub use provider::{Place, TestProvider};
-pub use world::{Counts, Idp, World};
+pub use world::{Api, Counts, Idp, World};
 
 use bytes::Bytes;
 use http::{Request, Response};
