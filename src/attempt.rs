@@ -112,7 +112,7 @@ impl<S, P, B> Attempt<S, P, B> {
     /// was getting ready.
     pub(crate) fn is_too_late(&self, current: &Snapshot, now: Now) -> bool {
         let is_awaited = self.awaited == Some(current.generation);
-        current.is_held() || (!is_awaited && current.unexpired(now).is_none())
+        current.is_held() || (!is_awaited && current.servable(now, self.session.policy()).is_none())
     }
 
     /// What follows from a judged answer.

@@ -263,6 +263,13 @@ impl fmt::Debug for RefreshFailure {
 
 // ===== impl ErrorKind =====
 
+impl ErrorKind {
+    /// Whether the token endpoint is out of order: it may be back in a moment, and it has refused nothing.
+    pub(crate) fn is_outage(self) -> bool {
+        matches!(self, Self::Transport | Self::TimedOut | Self::Unavailable | Self::Malformed)
+    }
+}
+
 impl fmt::Display for ErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -28,13 +28,16 @@ use pin_project_lite::pin_project;
 
 use self::resumed::Resumed;
 
-/// How much of a body is read ahead, in bytes. An envelope that refuses a token is far smaller, and an answer that is
-/// larger is somebody's data, which must not wait.
-pub(crate) const MAX_BYTES: u64 = 64 * 1024;
-
-/// For how long a body is read ahead, from the moment on which it makes the reader wait. A body that takes longer is
-/// a stream, whose reader expects its parts as they come.
-pub(crate) const MAX_TIME: Duration = Duration::from_secs(1);
+/// How far a body is read ahead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ReadLimit {
+    /// An envelope that refuses a token is far smaller than the default, and an answer that is larger is somebody's
+    /// data, which must not wait.
+    pub(crate) bytes: u64,
+    /// From the moment on which it makes the reader wait. A body that takes longer is a stream, whose reader expects
+    /// its parts as they come.
+    pub(crate) time: Duration,
+}
 
 pin_project! {
     /// The body of a response that came through the layer: what the inner service answered, unchanged.
@@ -64,6 +67,14 @@ pin_project! {
         Untouched { #[pin] body: B },
         // One pointer, so that a body which nobody looked into does not pay for the room.
         Resumed { body: Pin<Box<Resumed<B>>> },
+    }
+}
+
+// ===== impl ReadLimit =====
+
+impl Default for ReadLimit {
+    fn default() -> Self {
+        Self { bytes: 64 * 1024, time: Duration::from_secs(1) }
     }
 }
 

@@ -17,10 +17,12 @@ pub struct AuthRefreshLayer<P, R = CloneBody> {
 }
 
 impl<P> AuthRefreshLayer<P> {
-    /// A layer for `session` that replays a rejected request once, if its body can be cloned.
+    /// A layer for `session` that replays a rejected request if its body can be cloned: once, unless the session's
+    /// [policy](crate::session::RefreshPolicy::replays) says otherwise.
     #[must_use]
     pub fn new(session: Session<P>) -> Self {
-        let options = Options { replays: 1, error_after_failed_refresh: false, fixed_peer: false };
+        let options =
+            Options { replays: session.policy().replays, error_after_failed_refresh: false, fixed_peer: false };
         Self { session, options, replay: PhantomData }
     }
 }
@@ -33,7 +35,8 @@ impl<P, R> AuthRefreshLayer<P, R> {
         AuthRefreshLayer { session: self.session, options: self.options, replay: PhantomData }
     }
 
-    /// How often a rejected request is sent again. Default: 1. With 0 a rejection causes a refresh and no replay.
+    /// How often a rejected request is sent again. Default: what the session's
+    /// [policy](crate::session::RefreshPolicy::replays) says, which is once. With 0 a rejection causes a refresh and no replay.
     #[must_use]
     pub fn replays(mut self, replays: u8) -> Self {
         self.options.replays = replays;

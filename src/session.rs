@@ -5,7 +5,9 @@ mod driver;
 mod failure;
 pub(crate) mod flight;
 mod guard;
+mod keeper;
 mod lifetime;
+mod plan;
 mod policy;
 mod skew;
 mod state;
@@ -18,6 +20,7 @@ pub use status::{Condition, Event, Events, Status};
 
 use std::{
     fmt,
+    future::Future,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -37,7 +40,8 @@ use crate::{
 use driver::Driver;
 use flight::Flight;
 use lifetime::Lifetime;
-pub(crate) use state::{Issued, Joined, Plan, Snapshot};
+pub(crate) use plan::Plan;
+pub(crate) use state::{Issued, Joined, Snapshot};
 
 /// A signed-in identity, shared by every layer, client and task that acts for it.
 ///
@@ -48,7 +52,7 @@ pub(crate) use state::{Issued, Joined, Plan, Snapshot};
 /// - From the soft point on, requests go out with the old token while one flight fetches the next.
 /// - From the hard point on, requests wait for the flight. If it fails, the old token serves until its true end.
 /// - A rejected request starts a flight, unless its token has been replaced meanwhile.
-/// - Without traffic nothing happens.
+/// - Without traffic nothing happens, unless [`keep_fresh`](Session::keep_fresh) runs.
 ///
 /// A flight is a task of its own, with its own deadline: no request that goes away can take a rotated token with it.
 pub struct Session<P>(Arc<Shared<P>>);
@@ -109,7 +113,10 @@ impl<P: Provider> Session<P> {
                 (Ok(()), Some(issued)) if !current.is_held() => return Ok(issued.token.clone()),
                 (Ok(()), _) => {}
                 (Err(failure), _) => {
-                    return current.unexpired(self.now()).map(|issued| issued.token.clone()).ok_or(failure.into());
+                    return current
+                        .servable(self.now(), self.policy())
+                        .map(|issued| issued.token.clone())
+                        .ok_or(failure.into());
                 }
             }
         }
@@ -189,8 +196,26 @@ impl<P: Provider> Session<P> {
         loop {
             let Some(ticket) = self.current().flight.as_ref().map(Flight::ticket) else { return };
             let _ = ticket.await;
-            self.depart(self.now(), |_| ());
+            self.give_up_lost();
         }
+    }
+
+    /// Keeps the token set fresh without traffic: fetches its successor at the soft point, and again when a backoff
+    /// ends. Opt-in, because an idle program then calls the token endpoint for as long as it runs. Spawn it, or poll it
+    /// wherever you like:
+    ///
+    /// ```no_run
+    /// # fn spawn<P: tower_auth_refresh::Provider>(session: tower_auth_refresh::Session<P>) {
+    /// tokio::spawn(session.keep_fresh());
+    /// # }
+    /// ```
+    ///
+    /// It never logs in a session that has no token: the first request, [`sign_in`](Self::sign_in) or
+    /// [`set`](Self::set) does. It wakes every 30 s at the latest, so that it notices a machine that was suspended. It
+    /// ends when it is dropped, when no other handle to the session is left, and at once where there is no tokio
+    /// runtime with a timer.
+    pub fn keep_fresh(&self) -> impl Future<Output = ()> + Send + use<P> {
+        keeper::keep_fresh(Arc::downgrade(&self.0), self.subscribe())
     }
 
     /// The provider.
@@ -213,10 +238,6 @@ impl<P: Provider> Session<P> {
 
     pub(crate) fn current(&self) -> Guard<Arc<Snapshot>> {
         self.0.current.load()
-    }
-
-    pub(crate) fn policy(&self) -> &RefreshPolicy {
-        &self.0.policy
     }
 
     /// Whether the credential belongs to `uri`.
@@ -270,6 +291,11 @@ impl<P: Provider> Session<P> {
         })
     }
 
+    /// Gives up the flight that somebody has just waited for in vain, if it is that.
+    fn give_up_lost(&self) {
+        self.depart(self.now(), |_| ());
+    }
+
     /// A token set with all that is computed once per generation.
     fn issue(&self, token: TokenSet, now: Now) -> Result<Issued, ProviderError> {
         let credential = self.0.provider.credential(&token)?;
@@ -302,6 +328,12 @@ impl<P: Provider> Session<P> {
             let _ = self.0.events.send(event);
         }
         result
+    }
+}
+
+impl<P> Session<P> {
+    pub(crate) fn policy(&self) -> &RefreshPolicy {
+        &self.0.policy
     }
 }
 

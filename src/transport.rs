@@ -15,9 +15,6 @@ use tower::{BoxError, Service, ServiceExt, util::BoxCloneService};
 
 pub use not_sent::NotSent;
 
-/// More than any token answer needs.
-const ANSWER_LIMIT: usize = 1024 * 1024;
-
 /// Marks a token request, so that any layer of this crate passes it on untouched. Without the mark a token request
 /// through a client that the layer itself wraps would wait for its own outcome.
 #[derive(Clone, Copy, Debug)]
@@ -44,7 +41,7 @@ pub(crate) enum TransportError {
     NoAnswer(Option<io::ErrorKind>),
     /// The answer broke off.
     Interrupted(Option<io::ErrorKind>),
-    /// The answer is longer than [`ANSWER_LIMIT`].
+    /// The answer is longer than it may be.
     TooLarge,
 }
 
@@ -82,7 +79,12 @@ impl Transport {
 
 impl Ready {
     /// Sends a token request and reads the whole answer, whatever its status; a redirect is an answer like any other.
-    pub(crate) async fn send(mut self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
+    /// An answer of more than `limit` bytes is an error.
+    pub(crate) async fn send(
+        mut self,
+        request: Request<Bytes>,
+        limit: usize,
+    ) -> Result<Response<Bytes>, TransportError> {
         let mut request = request.map(Full::new);
         request.extensions_mut().insert(TokenRequest);
         let answer = self.0.call(request).await.map_err(|error| match io_kind(&*error) {
@@ -92,7 +94,7 @@ impl Ready {
             kind => TransportError::NoAnswer(kind),
         })?;
         let (head, body) = answer.into_parts();
-        match Limited::new(body, ANSWER_LIMIT).collect().await {
+        match Limited::new(body, limit).collect().await {
             Ok(body) => Ok(Response::from_parts(head, body.to_bytes())),
             Err(error) if error.is::<LengthLimitError>() => Err(TransportError::TooLarge),
             Err(error) => Err(TransportError::Interrupted(error.downcast_ref().and_then(|Interrupted(kind)| *kind))),
@@ -139,7 +141,7 @@ impl fmt::Display for TransportError {
             Self::NotSent(kind) => ("the token request could not be sent", kind),
             Self::NoAnswer(kind) => ("no answer to the token request", kind),
             Self::Interrupted(kind) => ("the token answer broke off", kind),
-            Self::TooLarge => ("the token answer is larger than 1 MiB", &None),
+            Self::TooLarge => ("the token answer is too large", &None),
         };
         match kind {
             Some(kind) => write!(f, "{text}: {kind}"),

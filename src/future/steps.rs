@@ -28,14 +28,21 @@ where
 {
     pub(super) fn answered(&mut self, answer: Response<S::ResponseBody>) -> Step<S::Future, S::ResponseBody> {
         let (head, body) = answer.into_parts();
+        let policy = self.session().policy();
         match self.judge(&head) {
-            Verdict::Rejected => self.rejected(Answer { head, body: ReadAhead::to_drain(body) }),
-            verdict => match eligible(self.has_content(), &head, &body.size_hint(), verdict) {
-                Some(reading) => {
-                    Step::Go(State::Reading { answer: Answer { head, body: ReadAhead::to_judge(body, reading) } })
+            Verdict::Rejected => {
+                let body = ReadAhead::to_drain(body, policy.rejected_answer);
+                self.rejected(Answer { head, body })
+            }
+            verdict => {
+                match eligible(self.has_content(), &head, &body.size_hint(), verdict, policy.judged_body.bytes) {
+                    Some(reading) => {
+                        let body = ReadAhead::to_judge(body, reading, policy.judged_body);
+                        Step::Go(State::Reading { answer: Answer { head, body } })
+                    }
+                    None => Step::End(Ok(untouched(Response::from_parts(head, body)))),
                 }
-                None => Step::End(Ok(untouched(Response::from_parts(head, body)))),
-            },
+            }
         }
     }
 
@@ -107,7 +114,7 @@ where
             (Err(_), Some(_)) if current.token.is_some() && current.generation != self.generation() => {
                 return Step::Go(State::Joining { answer });
             }
-            (Err(_), None) if current.unexpired(self.session().now_in(&current)).is_some() => {
+            (Err(_), None) if current.servable(self.session().now_in(&current), self.session().policy()).is_some() => {
                 return Step::Go(State::Readying { answer: None });
             }
             (Err(failure), _) => failure,

@@ -7,7 +7,7 @@ use http::{
 };
 use http_body::SizeHint;
 
-use super::{MAX_BYTES, Reading};
+use super::Reading;
 use crate::provider::Verdict;
 
 /// Whether answers to this method bring content in their bodies. What follows a `CONNECT` is a tunnel.
@@ -24,6 +24,7 @@ pub(crate) fn eligible(
     head: &response::Parts,
     body: &SizeHint,
     verdict: Verdict,
+    max_bytes: u64,
 ) -> Option<Reading> {
     let untyped = match verdict {
         Verdict::Accepted | Verdict::Rejected => return None,
@@ -33,8 +34,8 @@ pub(crate) fn eligible(
     if !has_content
         || !is_whole(head.status)
         || is_encoded(&head.headers)
-        || body.lower() > MAX_BYTES
-        || !declares_no_more_than(MAX_BYTES, &head.headers)
+        || body.lower() > max_bytes
+        || !declares_no_more_than(max_bytes, &head.headers)
     {
         return None;
     }
@@ -99,6 +100,8 @@ mod tests {
 
     use super::*;
 
+    const MAX_BYTES: u64 = 64 * 1024;
+
     /// An answer that would be looked at, if it were not for what a test changes.
     struct Case {
         method: Method,
@@ -152,7 +155,7 @@ mod tests {
                 answer = answer.header(name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
             }
             let (head, ()) = answer.body(()).unwrap().into_parts();
-            eligible(has_content(&self.method), &head, &self.hint, self.verdict)
+            eligible(has_content(&self.method), &head, &self.hint, self.verdict, MAX_BYTES)
         }
     }
 

@@ -5,13 +5,12 @@ use std::{
     future::Future,
     pin::Pin,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use bytes::Bytes;
 use http_body::{Body, Frame};
 
-use super::{InspectBody, MAX_BYTES, MAX_TIME, resumed::Read, resumed::Resumed};
+use super::{InspectBody, ReadLimit, resumed::Read, resumed::Resumed};
 use crate::rt;
 
 /// A body that is being read ahead: to judge it, or to free the connection of an answer that was rejected.
@@ -20,8 +19,7 @@ use crate::rt;
 pub(crate) struct ReadAhead<B: Body> {
     body: Pin<Box<Resumed<B>>>,
     reading: Reading,
-    max_bytes: u64,
-    max_time: Duration,
+    bounds: ReadLimit,
     deadline: Option<rt::Sleep>,
     outcome: Option<Outcome>,
 }
@@ -50,19 +48,15 @@ pub(crate) enum Outcome {
 impl<B: Body> ReadAhead<B> {
     /// Reads a body that decides whether the token was refused; what is worth reading says
     /// [`eligible`](super::eligible()).
-    pub(crate) fn to_judge(body: B, reading: Reading) -> Self {
-        Self::new(body, reading, MAX_BYTES, MAX_TIME)
+    pub(crate) fn to_judge(body: B, reading: Reading, bounds: ReadLimit) -> Self {
+        let body = Box::pin(Resumed::new(body));
+        Self { body, reading, bounds, deadline: None, outcome: None }
     }
 
     /// Reads an answer that was rejected and may yet be handed to the caller, so that its HTTP/1 connection or HTTP/2
     /// slot becomes free.
-    pub(crate) fn to_drain(body: B) -> Self {
-        Self::new(body, Reading::Any, MAX_BYTES, MAX_TIME)
-    }
-
-    pub(super) fn new(body: B, reading: Reading, max_bytes: u64, max_time: Duration) -> Self {
-        let body = Box::pin(Resumed::new(body));
-        Self { body, reading, max_bytes, max_time, deadline: None, outcome: None }
+    pub(crate) fn to_drain(body: B, bounds: ReadLimit) -> Self {
+        Self::to_judge(body, Reading::Any, bounds)
     }
 
     /// Reads on. Once it is ready it stays so, with the same outcome, and reads no further.
@@ -112,7 +106,7 @@ impl<B: Body> ReadAhead<B> {
     fn is_worth_reading_on(&mut self) -> bool {
         // Frames without data cost memory as well, and a body may have any number of them.
         let frames = u64::try_from(self.body.frames().len()).unwrap_or(u64::MAX);
-        if self.body.bytes() > self.max_bytes || frames > self.max_bytes {
+        if self.body.bytes() > self.bounds.bytes || frames > self.bounds.bytes {
             return false;
         }
         if self.reading == Reading::Object {
@@ -128,7 +122,7 @@ impl<B: Body> ReadAhead<B> {
     /// The timer is set when the body first makes its reader wait: one that is there already needs none.
     fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.deadline.is_none() {
-            self.deadline = rt::sleep(self.max_time);
+            self.deadline = rt::sleep(self.bounds.time);
         }
         match &mut self.deadline {
             Some(deadline) => Pin::new(deadline).poll(cx),

@@ -70,7 +70,7 @@ async fn whatever_is_read_ahead_the_caller_sees_what_an_untouched_body_shows() {
             _ => with_steps(&steps),
         };
         let reading = if random.bool() { Reading::Any } else { Reading::Object };
-        let mut ahead = ReadAhead::new(make(), reading, random.u64(0..12), MAX_TIME);
+        let mut ahead = ReadAhead::to_judge(make(), reading, up_to(random.u64(0..12)));
         for _ in 0..random.usize(0..4) {
             let _ = poll(&mut ahead);
         }
@@ -119,7 +119,7 @@ fn a_body_that_was_read_to_its_end_is_dropped_at_once() {
 
 #[test]
 fn the_size_hint_counts_what_was_read_ahead_and_what_is_left() {
-    let mut ahead = ReadAhead::new(script([Data("abc"), Data("de")]).hint((4, Some(9))), Reading::Any, 2, MAX_TIME);
+    let mut ahead = ReadAhead::to_judge(script([Data("abc"), Data("de")]).hint((4, Some(9))), Reading::Any, up_to(2));
     assert_eq!(poll(&mut ahead), Poll::Ready(Outcome::Partial));
     let mut body = pin!(ahead.into_body());
     assert_eq!(bounds(&body.size_hint()), (4, Some(9)));
@@ -147,7 +147,7 @@ fn a_size_hint_that_would_overflow_is_cut_off() {
             SizeHint::with_exact(u64::MAX - 1)
         }
     }
-    let mut ahead = ReadAhead::new(Boundless, Reading::Any, 2, MAX_TIME);
+    let mut ahead = ReadAhead::to_judge(Boundless, Reading::Any, up_to(2));
     assert_eq!(poll(&mut ahead), Poll::Ready(Outcome::Partial));
     assert_eq!(bounds(&ahead.into_body().size_hint()), (u64::MAX, None));
 }
@@ -181,7 +181,7 @@ fn the_stream_has_ended_behind_the_last_frame_of_a_body_that_was_read_to_its_end
 
 #[test]
 fn a_body_of_exactly_the_bound_is_whole() {
-    let mut ahead = ReadAhead::new(script([Data("abc"), Data("de"), Trailers("t")]), Reading::Any, 5, MAX_TIME);
+    let mut ahead = ReadAhead::to_judge(script([Data("abc"), Data("de"), Trailers("t")]), Reading::Any, up_to(5));
     assert_eq!(poll(&mut ahead), Poll::Ready(Outcome::Whole));
     assert_eq!(&*ahead.bytes(), b"abcde");
 }
@@ -190,7 +190,7 @@ fn a_body_of_exactly_the_bound_is_whole() {
 fn the_frame_that_crosses_the_bound_is_kept_and_nothing_is_read_behind_it() {
     let body = script([Data("abc"), Data("def"), Data("g"), Trailers("t")]);
     let polls = Arc::clone(&body.polls);
-    let mut ahead = ReadAhead::new(body, Reading::Any, 5, MAX_TIME);
+    let mut ahead = ReadAhead::to_judge(body, Reading::Any, up_to(5));
     assert_eq!(poll(&mut ahead), Poll::Ready(Outcome::Partial));
     assert_eq!(polls.load(Ordering::Relaxed), 2);
     assert_eq!(everything(ahead.into_body()), [Data("abc"), Data("def"), Data("g"), Trailers("t")]);
@@ -198,7 +198,7 @@ fn the_frame_that_crosses_the_bound_is_kept_and_nothing_is_read_behind_it() {
 
 #[test]
 fn frames_without_data_are_bounded_too() {
-    let mut ahead = ReadAhead::new(script([const { Data("") }; 100]), Reading::Any, 8, MAX_TIME);
+    let mut ahead = ReadAhead::to_judge(script([const { Data("") }; 100]), Reading::Any, up_to(8));
     assert_eq!(poll(&mut ahead), Poll::Ready(Outcome::Partial));
     assert_eq!(everything(ahead.into_body()).len(), 100);
 }
@@ -207,14 +207,18 @@ fn frames_without_data_are_bounded_too() {
 fn judging_and_draining_stop_behind_64_kib() {
     for (length, outcome) in [(65_536, Outcome::Whole), (65_537, Outcome::Partial)] {
         let body = || Full::new(Bytes::from(vec![b'{'; length]));
-        assert_eq!(poll(&mut ReadAhead::to_judge(body(), Reading::Object)), Poll::Ready(outcome), "{length}");
-        assert_eq!(poll(&mut ReadAhead::to_drain(body())), Poll::Ready(outcome), "{length}");
+        assert_eq!(
+            poll(&mut ReadAhead::to_judge(body(), Reading::Object, ReadLimit::default())),
+            Poll::Ready(outcome),
+            "{length}"
+        );
+        assert_eq!(poll(&mut ReadAhead::to_drain(body(), ReadLimit::default())), Poll::Ready(outcome), "{length}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_body_that_makes_its_reader_wait_is_given_up_after_one_second_and_not_before() {
-    let mut ahead = ReadAhead::to_drain(script([Data("ab"), Never]));
+    let mut ahead = ReadAhead::to_drain(script([Data("ab"), Never]), ReadLimit::default());
     assert_eq!(poll(&mut ahead), Poll::Pending);
     tokio::time::advance(Duration::from_millis(999)).await;
     assert_eq!(poll(&mut ahead), Poll::Pending);
@@ -279,7 +283,7 @@ fn an_untyped_body_is_read_on_only_while_it_may_be_an_object() {
         (vec![Data(" "), Data("\n"), Data("data: {}")], Outcome::Partial),
         (vec![Data("\u{feff}{}")], Outcome::Partial),
     ] {
-        let mut ahead = ReadAhead::to_judge(with_steps(&steps), Reading::Object);
+        let mut ahead = ReadAhead::to_judge(with_steps(&steps), Reading::Object, ReadLimit::default());
         assert_eq!(poll(&mut ahead), Poll::Ready(outcome), "{steps:?}");
         assert_eq!(everything(ahead.into_body()), steps);
     }
@@ -289,7 +293,10 @@ fn an_untyped_body_is_read_on_only_while_it_may_be_an_object() {
 fn nothing_is_read_behind_the_first_character_of_a_body_that_is_no_object() {
     let body = script([Data(" "), Data("<html>"), Data("a")]);
     let polls = Arc::clone(&body.polls);
-    assert_eq!(poll(&mut ReadAhead::to_judge(body, Reading::Object)), Poll::Ready(Outcome::Partial));
+    assert_eq!(
+        poll(&mut ReadAhead::to_judge(body, Reading::Object, ReadLimit::default())),
+        Poll::Ready(Outcome::Partial)
+    );
     assert_eq!(polls.load(Ordering::Relaxed), 2);
 }
 

@@ -107,7 +107,8 @@ impl<P: Provider> Driver<P> {
         }
         self.check_current(&self.session.current())?;
         let outcome = async {
-            let answer = transport.send(request).await.map_err(Failed::transport)?;
+            let answer =
+                transport.send(request, self.session.policy().token_answer_limit).await.map_err(Failed::transport)?;
             let answered = self.session.0.clock.now();
             let known = self.session.current().skew;
             // Learned before the answer is read, because its times may be absolute.

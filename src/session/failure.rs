@@ -116,7 +116,7 @@ impl Failed {
             // A runtime that has shut down says nothing about the server; what panics once may panic always.
             None if matches!(self.kind, ErrorKind::Aborted | ErrorKind::NoRuntime) && strikes == 0 => Duration::ZERO,
             None => {
-                let longest = if usable { policy.backoff_max } else { policy.backoff_max_without_token };
+                let longest = policy.longest_backoff(usable);
                 policy.backoff_min.saturating_mul(1 << strikes.min(16)).min(longest).mul_f64(roll)
             }
         }

@@ -23,7 +23,7 @@ pub(crate) struct Lifetime {
     soft: Option<Moment>,
     hard: Option<Moment>,
     end: Option<Moment>,
-    half: Option<Moment>,
+    settled: Option<Moment>,
 }
 
 /// A point in time, reached as soon as either clock says so: the wall clock covers a suspended machine, the monotonic
@@ -34,28 +34,25 @@ struct Moment {
     monotonic: Option<Instant>,
 }
 
-/// The longest default margins.
-const HARD: Duration = Duration::from_secs(30);
-const SOFT: Duration = Duration::from_secs(60 * 60);
-
 impl Lifetime {
     /// Computes the points for a token that is taken over at `now`; `roll` from 0 to 1 is its jitter.
     pub(crate) fn new(token: &TokenSet, policy: &RefreshPolicy, roll: f64, now: Now) -> Self {
         let at = |time| Moment::at(time, now);
         let Some(end) = token.expiry().time() else {
-            return Self { soft: token.refresh_at().map(at), hard: None, end: None, half: None };
+            return Self { soft: token.refresh_at().map(at), hard: None, end: None, settled: None };
         };
         let issued = token.issued_at().map_or(now.wall, |issued| issued.min(now.wall));
         let whole = end.duration_since(issued).unwrap_or_default();
-        let hard_margin = policy.hard_margin.unwrap_or_else(|| HARD.min(whole / 20)).min(whole / 2);
-        let soft_margin = policy.soft_margin.unwrap_or_else(|| SOFT.min(whole / 5)) + whole.mul_f64(roll / 10.0);
-        let soft_margin = soft_margin.min(whole / 20 * 19);
+        let hard_margin = policy.hard_margin.of(whole).min(whole / 2);
+        let jitter = policy.soft_jitter.of(whole).mul_f64(roll);
+        let soft_margin = policy.soft_margin.of(whole).saturating_add(jitter).min(whole / 20 * 19);
+        let (exempt, at_least) = policy.guard_exempt;
         let before = |margin| end.checked_sub(margin).unwrap_or(SystemTime::UNIX_EPOCH);
         Self {
             soft: Some(at(token.refresh_at().unwrap_or_else(|| before(soft_margin)))),
             hard: Some(at(before(hard_margin))),
             end: Some(at(end)),
-            half: issued.checked_add((whole / 2).max(Duration::from_secs(1))).map(at),
+            settled: issued.checked_add(exempt.of(whole).max(at_least)).map(at),
         }
     }
 
@@ -72,9 +69,19 @@ impl Lifetime {
         }
     }
 
-    /// Whether the token has lived for half of its lifetime, and for a second at least.
-    pub(crate) fn is_half_over(&self, now: Now) -> bool {
-        self.half.is_some_and(|half| half.is_reached(now))
+    /// Whether the token has lived for long enough that the guard does not count its replacement.
+    pub(crate) fn is_settled(&self, now: Now) -> bool {
+        self.settled.is_some_and(|settled| settled.is_reached(now))
+    }
+
+    /// Whether the token has ended, and that by `limit` or longer.
+    pub(crate) fn is_over_by(&self, limit: Duration, now: Now) -> bool {
+        self.end.is_some_and(|end| end.later(limit).is_some_and(|last| last.is_reached(now)))
+    }
+
+    /// How long it is until the soft point; zero where it is reached.
+    pub(crate) fn until_soft(&self, now: Now) -> Option<Duration> {
+        self.soft.map(|soft| soft.until(now))
     }
 }
 
@@ -82,6 +89,18 @@ impl Moment {
     fn at(wall: SystemTime, now: Now) -> Self {
         let ahead = wall.duration_since(now.wall).unwrap_or_default();
         Self { wall, monotonic: now.monotonic.checked_add(ahead) }
+    }
+
+    fn later(self, by: Duration) -> Option<Self> {
+        let monotonic = self.monotonic.and_then(|monotonic| monotonic.checked_add(by));
+        Some(Self { wall: self.wall.checked_add(by)?, monotonic })
+    }
+
+    /// By the clock that says sooner.
+    fn until(&self, now: Now) -> Duration {
+        let wall = self.wall.duration_since(now.wall).unwrap_or_default();
+        let monotonic = self.monotonic.map(|monotonic| monotonic.saturating_duration_since(now.monotonic));
+        monotonic.map_or(wall, |monotonic| monotonic.min(wall))
     }
 
     fn is_reached(&self, now: Now) -> bool {

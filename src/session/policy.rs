@@ -1,8 +1,18 @@
 //! The numbers by which a session decides, each with its default and its range.
 
-use std::{fmt, time::Duration};
+mod check;
 
-/// When a session refreshes, how long it waits, and how often it tries.
+pub use check::InvalidPolicy;
+
+use std::time::Duration;
+
+use crate::inspect::ReadLimit;
+use check::{at_most_a_year, not_zero, percentage};
+
+/// When a session refreshes, how long it waits, how often it tries, and how much it reads.
+///
+/// Whatever is set is checked where it is given. No time may be longer than a year: beyond it, it is a mistake of
+/// units.
 ///
 /// ```
 /// use std::time::Duration;
@@ -18,35 +28,44 @@ use std::{fmt, time::Duration};
 /// ```
 #[derive(Clone, Debug)]
 pub struct RefreshPolicy {
-    pub(crate) soft_margin: Option<Duration>,
-    pub(crate) hard_margin: Option<Duration>,
+    pub(crate) soft_margin: Margin,
+    pub(crate) soft_jitter: Share,
+    pub(crate) hard_margin: Margin,
     pub(crate) flight_deadline: Duration,
     pub(crate) backoff_min: Duration,
     pub(crate) backoff_max: Duration,
-    pub(crate) backoff_max_without_token: Duration,
+    backoff_max_without_token: Duration,
     pub(crate) retry_after_max: Duration,
     pub(crate) guard_flights: usize,
     pub(crate) guard_window: Duration,
-    pub(crate) roll: fn() -> f64,
+    pub(crate) guard_exempt: (Share, Duration),
+    pub(crate) serve_expired: Duration,
+    pub(crate) replays: u8,
+    pub(crate) token_answer_limit: usize,
+    pub(crate) judged_body: ReadLimit,
+    pub(crate) rejected_answer: ReadLimit,
+    roll: fn() -> f64,
 }
 
-/// A setting that makes no sense, and why.
+/// A time before a token's end: so long, but no more than a share of the lifetime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct InvalidPolicy {
-    setting: &'static str,
-    reason: &'static str,
+pub(crate) struct Margin {
+    longest: Duration,
+    share: Share,
 }
 
-/// No setting is longer than this: beyond it, it is a mistake of units.
-const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+/// A share of a lifetime, in percent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Share(u8);
 
 impl RefreshPolicy {
     /// The documented defaults.
     #[must_use]
     pub fn new() -> Self {
         Self {
-            soft_margin: None,
-            hard_margin: None,
+            soft_margin: Margin { longest: Duration::from_secs(60 * 60), share: Share(20) },
+            soft_jitter: Share(10),
+            hard_margin: Margin { longest: Duration::from_secs(30), share: Share(5) },
             flight_deadline: Duration::from_secs(30),
             backoff_min: Duration::from_secs(1),
             backoff_max: Duration::from_secs(5 * 60),
@@ -54,18 +73,45 @@ impl RefreshPolicy {
             retry_after_max: Duration::from_secs(60 * 60),
             guard_flights: 5,
             guard_window: Duration::from_secs(30),
+            guard_exempt: (Share(50), Duration::from_secs(1)),
+            serve_expired: Duration::ZERO,
+            replays: 1,
+            token_answer_limit: 1024 * 1024,
+            judged_body: ReadLimit::default(),
+            rejected_answer: ReadLimit::default(),
             roll: fastrand::f64,
         }
     }
 
-    /// How long before its expiry a token is refreshed while it is still used. A jitter of up to 10 % of the lifetime
-    /// makes it earlier, and never does it exceed 95 % of the lifetime. Default: 60 min or 20 % of the lifetime,
-    /// whichever is less.
+    // ===== when a token is renewed =====
+
+    /// How long before its expiry a token is refreshed while it is still used. The
+    /// [jitter](Self::soft_jitter) makes it earlier, and never does it exceed 95 % of the lifetime. Default: 60 min or
+    /// 20 % of the lifetime, whichever is less.
     ///
     /// # Errors
-    /// When it is longer than a year.
-    pub fn soft_margin(mut self, margin: Duration) -> Result<Self, InvalidPolicy> {
-        self.soft_margin = Some(at_most_a_year("soft_margin", margin)?);
+    /// When it is longer than a year, or shorter than a hard margin that was set before.
+    pub fn soft_margin(self, margin: Duration) -> Result<Self, InvalidPolicy> {
+        self.soft_margin_share(margin, 100)
+    }
+
+    /// The same as a share of the lifetime: so many percent of it, and no longer than `longest`.
+    ///
+    /// # Errors
+    /// When `longest` is longer than a year or shorter than a hard margin that was set before, or `percent` is more
+    /// than 100.
+    pub fn soft_margin_share(mut self, longest: Duration, percent: u8) -> Result<Self, InvalidPolicy> {
+        self.soft_margin = Margin::new("soft_margin", longest, percent)?;
+        self.margins_in_order("soft_margin")
+    }
+
+    /// How much earlier the soft point may be, in percent of the lifetime: rolled once per token, so that many
+    /// sessions do not refresh at once. Default: 10.
+    ///
+    /// # Errors
+    /// When it is more than 100.
+    pub fn soft_jitter(mut self, percent: u8) -> Result<Self, InvalidPolicy> {
+        self.soft_jitter = Share(percentage("soft_jitter", percent)?);
         Ok(self)
     }
 
@@ -73,11 +119,34 @@ impl RefreshPolicy {
     /// 30 s or 5 % of the lifetime, whichever is less.
     ///
     /// # Errors
+    /// When it is longer than a year, or longer than a soft margin that was set before.
+    pub fn hard_margin(self, margin: Duration) -> Result<Self, InvalidPolicy> {
+        self.hard_margin_share(margin, 100)
+    }
+
+    /// The same as a share of the lifetime: so many percent of it, and no longer than `longest`.
+    ///
+    /// # Errors
+    /// When `longest` is longer than a year or than a soft margin that was set before, or `percent` is more than 100.
+    pub fn hard_margin_share(mut self, longest: Duration, percent: u8) -> Result<Self, InvalidPolicy> {
+        self.hard_margin = Margin::new("hard_margin", longest, percent)?;
+        self.margins_in_order("hard_margin")
+    }
+
+    /// For how long after its expiry a token is still sent while the token endpoint cannot be reached, fails, or sends
+    /// what cannot be read, as `stale-if-error` does it for caches
+    /// ([RFC 5861, section 4](https://www.rfc-editor.org/rfc/rfc5861#section-4)): for an API that takes tokens a little
+    /// longer than it says. Each request waits for the flight first, where one may start. A token that the API has
+    /// rejected is not sent, and a refused refresh is no outage. Default: zero, which means never.
+    ///
+    /// # Errors
     /// When it is longer than a year.
-    pub fn hard_margin(mut self, margin: Duration) -> Result<Self, InvalidPolicy> {
-        self.hard_margin = Some(at_most_a_year("hard_margin", margin)?);
+    pub fn serve_expired(mut self, limit: Duration) -> Result<Self, InvalidPolicy> {
+        self.serve_expired = at_most_a_year("serve_expired", limit)?;
         Ok(self)
     }
+
+    // ===== how often it is tried =====
 
     /// How long a login or refresh may take, all in all. It is the flight's own: no request's timeout shortens it.
     /// Default: 30 s.
@@ -90,7 +159,7 @@ impl RefreshPolicy {
     }
 
     /// The first and the longest backoff after transient failures, with full jitter and doubling between them.
-    /// Without a usable token the longest is 30 s, or this if that is less. Default: 1 s and 5 min.
+    /// Default: 1 s and 5 min.
     ///
     /// # Errors
     /// When the first is zero or longer than the longest, or the longest is longer than a year.
@@ -98,16 +167,34 @@ impl RefreshPolicy {
         not_zero("backoff", first)?;
         at_most_a_year("backoff", longest)?;
         if first > longest {
-            return Err(InvalidPolicy { setting: "backoff", reason: "the first must not be longer than the longest" });
+            return Err(InvalidPolicy::new("backoff", "must not begin with more than its longest"));
         }
         self.backoff_min = first;
         self.backoff_max = longest;
-        self.backoff_max_without_token = longest.min(Duration::from_secs(30)).max(first);
         Ok(self)
     }
 
-    /// How many flights may start within `window`. A flight that starts after half of the lifetime of the token that
-    /// it replaces (at least 1 s) is not counted. With 0 a token is never refreshed; a first login stays possible.
+    /// The longest backoff while there is no usable token and every request fails: no less than the first, and no more
+    /// than the longest [backoff](Self::backoff). Default: 30 s.
+    ///
+    /// # Errors
+    /// When it is zero or longer than a year.
+    pub fn backoff_without_token(mut self, longest: Duration) -> Result<Self, InvalidPolicy> {
+        self.backoff_max_without_token =
+            at_most_a_year("backoff_without_token", not_zero("backoff_without_token", longest)?)?;
+        Ok(self)
+    }
+
+    /// The longest `Retry-After` of the token endpoint that is obeyed; a longer one counts as this. Default: 1 h.
+    ///
+    /// # Errors
+    /// When it is zero or longer than a year.
+    pub fn retry_after_max(mut self, longest: Duration) -> Result<Self, InvalidPolicy> {
+        self.retry_after_max = at_most_a_year("retry_after_max", not_zero("retry_after_max", longest)?)?;
+        Ok(self)
+    }
+
+    /// How many flights may start within `window`. With 0 a token is never refreshed; a first login stays possible.
     /// Default: 5 in 30 s.
     ///
     /// # Errors
@@ -118,6 +205,27 @@ impl RefreshPolicy {
         Ok(self)
     }
 
+    /// From when on the guard does not count a flight, unless the last one has failed: when the token that it replaces
+    /// has lived for so many percent of its lifetime, and for `at_least` this long. Default: 50 and 1 s.
+    ///
+    /// # Errors
+    /// When `percent` is more than 100, or `at_least` is zero, which would let tokens that are born dead be renewed
+    /// without end, or longer than a year.
+    pub fn guard_exempt_after(mut self, percent: u8, at_least: Duration) -> Result<Self, InvalidPolicy> {
+        let at_least = at_most_a_year("guard_exempt_after", not_zero("guard_exempt_after", at_least)?)?;
+        self.guard_exempt = (Share(percentage("guard_exempt_after", percent)?), at_least);
+        Ok(self)
+    }
+
+    /// How often a rejected request is sent again, where a
+    /// [layer](crate::AuthRefreshLayer::replays) does not say otherwise. With 0 a rejection causes a refresh and no
+    /// replay. Default: 1.
+    #[must_use]
+    pub fn replays(mut self, replays: u8) -> Self {
+        self.replays = replays;
+        self
+    }
+
     /// Where jitter comes from: a number from 0 to 1, rolled once per token and once per backoff. Default: random.
     #[must_use]
     pub fn jitter(mut self, roll: fn() -> f64) -> Self {
@@ -125,9 +233,60 @@ impl RefreshPolicy {
         self
     }
 
+    // ===== how much is read =====
+
+    /// How long a token answer may be, in bytes; a longer one is malformed. Default: 1 MiB.
+    ///
+    /// # Errors
+    /// When it is zero.
+    pub fn token_answer_limit(mut self, bytes: usize) -> Result<Self, InvalidPolicy> {
+        if bytes == 0 {
+            return Err(InvalidPolicy::new("token_answer_limit", "must not be zero"));
+        }
+        self.token_answer_limit = bytes;
+        Ok(self)
+    }
+
+    /// How far a body is read ahead, where the provider asks for it, to find a rejection: in bytes, and from the moment
+    /// on which it makes the reader wait. What is longer passes as accepted. Default: 64 KiB and 1 s.
+    ///
+    /// # Errors
+    /// When one of them is zero: then no rejection would be found. When the time is longer than a year.
+    pub fn judged_body(mut self, bytes: u64, time: Duration) -> Result<Self, InvalidPolicy> {
+        self.judged_body = bounds("judged_body", bytes, time)?;
+        Ok(self)
+    }
+
+    /// How far a rejected answer is read while the token is renewed, so that its HTTP/1 connection or HTTP/2 stream is
+    /// free for the replay: in bytes, and from the moment on which it makes the reader wait. Default: 64 KiB and 1 s.
+    ///
+    /// # Errors
+    /// When one of them is zero, or the time is longer than a year.
+    pub fn rejected_answer(mut self, bytes: u64, time: Duration) -> Result<Self, InvalidPolicy> {
+        self.rejected_answer = bounds("rejected_answer", bytes, time)?;
+        Ok(self)
+    }
+
     pub(crate) fn roll(&self) -> f64 {
         let roll = (self.roll)();
         if roll.is_nan() { 0.0 } else { roll.clamp(0.0, 1.0) }
+    }
+
+    /// The longest backoff, with a usable token at hand or without one.
+    pub(crate) fn longest_backoff(&self, usable: bool) -> Duration {
+        if usable { self.backoff_max } else { self.backoff_max_without_token.clamp(self.backoff_min, self.backoff_max) }
+    }
+
+    /// Margins that do not depend on the lifetime must leave a soft window.
+    fn margins_in_order(self, setting: &'static str) -> Result<Self, InvalidPolicy> {
+        let (soft, hard) = (self.soft_margin, self.hard_margin);
+        if soft.is_fixed() && hard.is_fixed() && soft.longest < hard.longest {
+            return Err(InvalidPolicy::new(
+                setting,
+                "leaves no soft window: the hard margin is longer than the soft one",
+            ));
+        }
+        Ok(self)
     }
 }
 
@@ -137,18 +296,29 @@ impl Default for RefreshPolicy {
     }
 }
 
-impl std::error::Error for InvalidPolicy {}
+impl Margin {
+    fn new(setting: &'static str, longest: Duration, percent: u8) -> Result<Self, InvalidPolicy> {
+        Ok(Self { longest: at_most_a_year(setting, longest)?, share: Share(percentage(setting, percent)?) })
+    }
 
-impl fmt::Display for InvalidPolicy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.setting, self.reason)
+    fn is_fixed(self) -> bool {
+        self.share == Share(100)
+    }
+
+    pub(crate) fn of(self, lifetime: Duration) -> Duration {
+        self.longest.min(self.share.of(lifetime))
     }
 }
 
-fn not_zero(setting: &'static str, value: Duration) -> Result<Duration, InvalidPolicy> {
-    if value.is_zero() { Err(InvalidPolicy { setting, reason: "must not be zero" }) } else { Ok(value) }
+impl Share {
+    pub(crate) fn of(self, lifetime: Duration) -> Duration {
+        lifetime / 100 * u32::from(self.0)
+    }
 }
 
-fn at_most_a_year(setting: &'static str, value: Duration) -> Result<Duration, InvalidPolicy> {
-    if value > LONGEST { Err(InvalidPolicy { setting, reason: "must not be longer than a year" }) } else { Ok(value) }
+fn bounds(setting: &'static str, bytes: u64, time: Duration) -> Result<ReadLimit, InvalidPolicy> {
+    if bytes == 0 {
+        return Err(InvalidPolicy::new(setting, "must not be zero"));
+    }
+    Ok(ReadLimit { bytes, time: at_most_a_year(setting, not_zero(setting, time)?)? })
 }

@@ -1,4 +1,4 @@
-//! What a session knows at one moment, and what follows from it: pure, and told the time.
+//! What a session knows at one moment, and how it changes: pure, and told the time.
 
 use std::{
     sync::Arc,
@@ -14,7 +14,7 @@ use crate::{
         failure::Failed,
         flight::{Flight, Ticket},
         guard::Guard,
-        lifetime::{Freshness, Lifetime},
+        lifetime::Lifetime,
         policy::RefreshPolicy,
         skew::Skew,
     },
@@ -40,8 +40,8 @@ pub(crate) struct Snapshot {
     /// The last failure for this generation.
     pub(crate) failure: Option<Remembered>,
     /// Transient failures in a row.
-    strikes: u32,
-    guard: Guard,
+    pub(super) strikes: u32,
+    pub(super) guard: Guard,
     /// How far this machine's clock is from the token endpoint's. Outlives the generation.
     pub(crate) skew: Skew,
 }
@@ -60,24 +60,7 @@ pub(crate) struct Remembered {
     /// When the first of the failures in a row happened, by this machine's clock.
     pub(crate) since: SystemTime,
     /// `None`: not until somebody signs in.
-    until: Option<Instant>,
-}
-
-/// What to do with a request.
-pub(crate) enum Plan<'a> {
-    Send(&'a Arc<Issued>),
-    /// Send it, and have the next token fetched.
-    SendAndRefresh(&'a Arc<Issued>),
-    /// Wait for the flight, or start one.
-    Wait,
-    Refuse(RefreshFailure),
-}
-
-/// What keeps a flight from starting.
-enum Hindrance<'a> {
-    SignedOut,
-    Failure(&'a RefreshFailure),
-    Guard { retry_at: Option<SystemTime> },
+    pub(super) until: Option<Instant>,
 }
 
 /// What came of asking for the next token.
@@ -91,81 +74,9 @@ pub(crate) enum Joined {
 }
 
 impl Snapshot {
-    /// What to do with a request now.
-    pub(crate) fn plan(&self, now: Now, policy: &RefreshPolicy) -> Plan<'_> {
-        if self.signed_out && !self.is_signing_in() {
-            return Plan::Refuse(signed_out());
-        }
-        let Some(token) = &self.token else {
-            return self.wait_or(now, policy, Plan::Refuse);
-        };
-        if self.is_held() {
-            return Plan::Wait;
-        }
-        match token.lifetime.at(now) {
-            Freshness::Fresh => Plan::Send(token),
-            Freshness::Soft if self.flight.is_none() && self.hindrance(now, policy).is_none() => {
-                Plan::SendAndRefresh(token)
-            }
-            Freshness::Soft => Plan::Send(token),
-            Freshness::Hard => self.wait_or(now, policy, |_| Plan::Send(token)),
-            Freshness::Expired => self.wait_or(now, policy, Plan::Refuse),
-        }
-    }
-
-    fn wait_or<'a>(
-        &'a self,
-        now: Now,
-        policy: &RefreshPolicy,
-        otherwise: impl FnOnce(RefreshFailure) -> Plan<'a>,
-    ) -> Plan<'a> {
-        match self.hindrance(now, policy) {
-            Some(hindrance) if self.flight.is_none() => otherwise(hindrance.into_failure()),
-            _ => Plan::Wait,
-        }
-    }
-
-    fn is_signing_in(&self) -> bool {
-        self.flight.as_ref().is_some_and(Flight::is_sign_in)
-    }
-
     /// Whether requests wait although they have a token: it was rejected, and its successor is on the way.
     pub(crate) fn is_held(&self) -> bool {
         self.rejected && self.flight.is_some()
-    }
-
-    /// The token, unless its end has come or the application signed out.
-    pub(crate) fn unexpired(&self, now: Now) -> Option<&Arc<Issued>> {
-        self.token.as_ref().filter(|token| token.lifetime.at(now) != Freshness::Expired)
-    }
-
-    /// What keeps a flight from starting now, if none is running. Nothing is allocated for the answer: in the soft
-    /// window each request asks.
-    fn hindrance(&self, now: Now, policy: &RefreshPolicy) -> Option<Hindrance<'_>> {
-        if self.signed_out {
-            return Some(Hindrance::SignedOut);
-        }
-        if let Some(remembered) = &self.failure {
-            if remembered.until.is_none_or(|until| now.monotonic < until) {
-                return Some(Hindrance::Failure(&remembered.failure));
-            }
-        }
-        let never = policy.guard_flights == 0;
-        if never && self.token.is_some() {
-            return Some(Hindrance::Guard { retry_at: None });
-        }
-        // Without a token it is a first login, which no limit of 0 forbids.
-        if never || !self.is_counted(now) {
-            return None;
-        }
-        let wait = self.guard.wait(now.monotonic, policy)?;
-        Some(Hindrance::Guard { retry_at: self.skew.undo(now).wall.checked_add(wait) })
-    }
-
-    /// Whether the guard counts a flight that starts now: not when the token has served for half of its life, unless
-    /// the last flight has failed.
-    fn is_counted(&self, now: Now) -> bool {
-        self.strikes > 0 || self.token.as_ref().is_none_or(|token| !token.lifetime.is_half_over(now))
     }
 
     /// Why the next flight asks for a grant.
@@ -199,7 +110,7 @@ impl Snapshot {
             return (Joined::Flying(flight.ticket()), None);
         }
         match self.hindrance(now, policy) {
-            Some(hindrance) => (Joined::Refused(hindrance.into_failure()), None),
+            Some(hindrance) => (Joined::Refused(self.refusal(hindrance, now)), None),
             None if !can_fly() => (Joined::Refused(no_runtime()), None),
             None => {
                 let flight = self.start(now, policy);
@@ -293,16 +204,6 @@ impl Snapshot {
         let until = now.monotonic.checked_add(backoff);
         self.failure = Some(Remembered { failure: failure.clone(), since, until });
         failure
-    }
-}
-
-impl Hindrance<'_> {
-    fn into_failure(self) -> RefreshFailure {
-        match self {
-            Self::SignedOut => signed_out(),
-            Self::Failure(failure) => failure.clone(),
-            Self::Guard { retry_at } => RefreshFailure::new(ErrorKind::TooManyRefreshes, retry_at, None),
-        }
     }
 }
 

@@ -123,8 +123,13 @@ pub(super) fn with_steps(steps: &[Step]) -> Script {
     }
 }
 
+/// No more than so many bytes.
+pub(super) fn up_to(bytes: u64) -> ReadLimit {
+    ReadLimit { bytes, ..ReadLimit::default() }
+}
+
 pub(super) fn any<B: Body>(body: B) -> ReadAhead<B> {
-    ReadAhead::new(body, Reading::Any, MAX_BYTES, MAX_TIME)
+    ReadAhead::to_judge(body, Reading::Any, ReadLimit::default())
 }
 
 pub(super) fn poll<B: Body>(ahead: &mut ReadAhead<B>) -> Poll<Outcome> {
