@@ -17,15 +17,18 @@ mod failures;
 mod first_token;
 mod flights;
 mod hardening;
+mod keeper;
 #[path = "../../examples/loopback/mod.rs"]
 mod loopback;
 mod loopback_servers;
 mod origins;
 mod outside;
+mod policy;
 mod providers;
 mod rejection;
 mod scene;
 mod secrets;
+mod serve_expired;
 mod spending;
 mod support;
 mod tower_contract;
