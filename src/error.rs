@@ -1,13 +1,13 @@
 //! One error for everything that the layer and the session can say.
 
-use std::{
-    error::Error as StdError,
-    fmt,
-    sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+mod failure;
 
-use crate::{provider::ProviderError, transport::TransportError};
+pub(crate) use failure::FailureSource;
+pub use failure::{FailureClass, RefreshFailure};
+
+use std::{error::Error as StdError, fmt, time::SystemTime};
+
+use crate::provider::ProviderError;
 
 /// Any error, as tower passes them on.
 pub type BoxError = Box<dyn StdError + Send + Sync>;
@@ -48,7 +48,7 @@ pub enum ErrorKind {
     Transport,
     /// The flight reached its deadline. Tried again after a backoff.
     TimedOut,
-    /// The token endpoint answered 5xx or 429, or failed in its own words. Tried again after a backoff, or when
+    /// The token endpoint answered 5xx, 408, 425 or 429, or failed in its own words. Tried again after a backoff, or when
     /// `Retry-After` says.
     Unavailable,
     /// The token endpoint's answer cannot be read or used. Tried again after a backoff.
@@ -67,27 +67,6 @@ pub enum ErrorKind {
     /// Plain http, which nobody opted in to. Nothing was sent.
     PlainHttp,
 }
-
-/// The outcome of a failed flight, shared by everybody who waited for it.
-///
-/// When a request was rejected and the refresh failed, the rejected answer is handed back with this in its
-/// [extensions](http::Response::extensions).
-#[derive(Clone)]
-pub struct RefreshFailure(Arc<FailureInner>);
-
-struct FailureInner {
-    kind: ErrorKind,
-    retry_at: Option<SystemTime>,
-    source: Option<FailureSource>,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) enum FailureSource {
-    Provider(ProviderError),
-    Transport(TransportError),
-}
-
-const YEAR_10000: Duration = Duration::from_secs(253_402_300_800);
 
 // ===== impl Error =====
 
@@ -139,6 +118,15 @@ impl Error {
     #[must_use]
     pub fn needs_sign_in(&self) -> bool {
         matches!(self.kind(), ErrorKind::Refused | ErrorKind::SignInRequired | ErrorKind::SignedOut)
+    }
+
+    /// What the failure means for the next login or refresh; `None` where it is about something else.
+    #[must_use]
+    pub fn class(&self) -> Option<FailureClass> {
+        match &self.0.cause {
+            Some(Cause::Refresh(failure)) => Some(failure.class()),
+            _ => None,
+        }
     }
 
     /// When the next login or refresh is due, where one is.
@@ -207,57 +195,6 @@ impl fmt::Debug for Error {
             None => &mut debug,
         };
         debug.finish()
-    }
-}
-
-// ===== impl RefreshFailure =====
-
-impl RefreshFailure {
-    pub(crate) fn new(kind: ErrorKind, retry_at: Option<SystemTime>, source: Option<FailureSource>) -> Self {
-        Self(Arc::new(FailureInner { kind, retry_at, source }))
-    }
-
-    /// What went wrong.
-    #[must_use]
-    pub fn kind(&self) -> ErrorKind {
-        self.0.kind
-    }
-
-    /// When the next login or refresh is due, by this machine's clock. `None`: not before somebody signs in, or at once.
-    #[must_use]
-    pub fn retry_at(&self) -> Option<SystemTime> {
-        self.0.retry_at
-    }
-}
-
-impl StdError for RefreshFailure {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        match self.0.source.as_ref()? {
-            FailureSource::Provider(error) => Some(error),
-            FailureSource::Transport(error) => Some(error),
-        }
-    }
-}
-
-impl fmt::Display for RefreshFailure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.kind().fmt(f)?;
-        // HTTP dates end with the year 9999 and begin with 1970; a clock that is that wrong still has to be reported.
-        let is_date = |at: &SystemTime| at.duration_since(UNIX_EPOCH).is_ok_and(|since| since < YEAR_10000);
-        match self.retry_at().filter(is_date) {
-            Some(at) => write!(f, ", next try after {}", httpdate::fmt_http_date(at)),
-            None => Ok(()),
-        }
-    }
-}
-
-impl fmt::Debug for RefreshFailure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RefreshFailure")
-            .field("kind", &self.0.kind)
-            .field("retry_at", &self.0.retry_at)
-            .field("source", &self.0.source)
-            .finish()
     }
 }
 

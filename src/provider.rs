@@ -122,8 +122,8 @@ pub trait Provider: Send + Sync + 'static {
     /// The token set in an answer to [`request`](Self::request), whatever its status.
     ///
     /// # Errors
-    /// When the answer grants nothing, or cannot be read. The session adds what is the same everywhere: 429, 5xx and
-    /// `Retry-After` mean "later", and 401 or 403 to a login means that it was refused. Every other refusal is the
+    /// When the answer grants nothing, or cannot be read. The session adds what is the same everywhere: 408, 425, 429, 5xx
+    /// and `Retry-After` mean "later", and 401 or 403 to a login means that it was refused. Every other refusal is the
     /// provider's to tell, above all that of a refresh: by [`ProviderError::refused`].
     fn parse(&self, grant: Grant<'_>, answer: Response<Bytes>, cx: &Context) -> Result<TokenSet, ProviderError>;
 

@@ -160,7 +160,7 @@ impl<P: Provider> Session<P> {
                 .next_grant(token.as_ref().map(|issued| &issued.token), Reason::SignIn, now.wall)
                 .is_none()
             {
-                return Err(RefreshFailure::new(ErrorKind::SignInRequired, None, None).into());
+                return Err(RefreshFailure::of_kind(ErrorKind::SignInRequired, None).into());
             }
             let (joined, departing) = self.depart(now, |state| state.join_sign_in(rt::is_there, self.policy()));
             if let Some(flight) = departing {

@@ -8,7 +8,7 @@ use std::{
 use http::{HeaderMap, StatusCode, header::RETRY_AFTER};
 
 use crate::{
-    error::{ErrorKind, FailureSource, RefreshFailure},
+    error::{ErrorKind, FailureClass, FailureSource, RefreshFailure},
     provider::{GrantKind, ProviderError, ProviderErrorKind},
     session::policy::RefreshPolicy,
     transport::TransportError,
@@ -122,9 +122,15 @@ impl Failed {
         }
     }
 
-    /// The failure as its waiters see it.
-    pub(crate) fn share(&self, retry_at: Option<SystemTime>) -> RefreshFailure {
-        RefreshFailure::new(self.kind, retry_at, self.source.clone())
+    /// The failure as its waiters see it; `in_doubt` says whether the refresh token may have been spent.
+    pub(crate) fn share(&self, retry_at: Option<SystemTime>, in_doubt: bool) -> RefreshFailure {
+        let class = match FailureClass::of(self.kind) {
+            _ if self.permanent => FailureClass::Permanent,
+            _ if in_doubt => FailureClass::UnknownFate,
+            FailureClass::Permanent => FailureClass::Transient,
+            class => class,
+        };
+        RefreshFailure::new(self.kind, class, retry_at, self.source.clone())
     }
 }
 
@@ -145,7 +151,11 @@ impl AnswerHead {
     }
 
     fn is_unavailable(self) -> bool {
-        self.status.is_server_error() || self.status == StatusCode::TOO_MANY_REQUESTS
+        self.status.is_server_error()
+            || matches!(
+                self.status,
+                StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS
+            )
     }
 
     fn is_refusal(self) -> bool {

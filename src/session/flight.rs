@@ -132,7 +132,7 @@ impl Future for Ticket {
         // The outcome is set before anybody is notified. Without one this waiter's patience has run out.
         Poll::Ready(this.flight.0.outcome.get().cloned().unwrap_or_else(|| {
             this.flight.0.lost.store(true, Ordering::Release);
-            Err(RefreshFailure::new(ErrorKind::TimedOut, None, None))
+            Err(RefreshFailure::of_kind(ErrorKind::TimedOut, None))
         }))
     }
 }

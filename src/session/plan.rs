@@ -78,7 +78,7 @@ impl Snapshot {
             Hindrance::Failure(remembered) => remembered.failure.clone(),
             Hindrance::Guard { wait } => {
                 let retry_at = wait.and_then(|wait| self.skew.undo(now).wall.checked_add(wait));
-                RefreshFailure::new(ErrorKind::TooManyRefreshes, retry_at, None)
+                RefreshFailure::of_kind(ErrorKind::TooManyRefreshes, retry_at)
             }
         }
     }

@@ -191,16 +191,16 @@ impl Snapshot {
         self.login_refused |= failed.login_refused;
         self.refresh_refused |= failed.refresh_refused;
         if sign_in && (self.token.is_some() || self.failure.as_ref().is_some_and(|earlier| earlier.until.is_none())) {
-            return failed.share(None);
+            return failed.share(None, self.spending);
         }
         if failed.permanent {
-            let failure = failed.share(None);
+            let failure = failed.share(None, self.spending);
             self.failure = Some(Remembered { failure: failure.clone(), since, until: None });
             return failure;
         }
         let backoff = failed.backoff(self.strikes, self.unexpired(now).is_some(), roll, policy);
         self.strikes = self.strikes.saturating_add(1);
-        let failure = failed.share(local.checked_add(backoff));
+        let failure = failed.share(local.checked_add(backoff), self.spending);
         let until = now.monotonic.checked_add(backoff);
         self.failure = Some(Remembered { failure: failure.clone(), since, until });
         failure
@@ -208,9 +208,9 @@ impl Snapshot {
 }
 
 pub(crate) fn no_runtime() -> RefreshFailure {
-    RefreshFailure::new(ErrorKind::NoRuntime, None, None)
+    RefreshFailure::of_kind(ErrorKind::NoRuntime, None)
 }
 
 pub(crate) fn signed_out() -> RefreshFailure {
-    RefreshFailure::new(ErrorKind::SignedOut, None, None)
+    RefreshFailure::of_kind(ErrorKind::SignedOut, None)
 }

@@ -13,6 +13,7 @@ mod auto_traits;
 mod cancellation;
 mod clocks;
 mod contract_table;
+mod failure_classes;
 mod failures;
 mod first_token;
 mod flights;
