@@ -127,7 +127,6 @@ impl Failed {
         let class = match FailureClass::of(self.kind) {
             _ if self.permanent => FailureClass::Permanent,
             _ if in_doubt => FailureClass::UnknownFate,
-            FailureClass::Permanent => FailureClass::Transient,
             class => class,
         };
         RefreshFailure::new(self.kind, class, retry_at, self.source.clone())

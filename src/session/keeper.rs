@@ -32,8 +32,7 @@ pub(super) async fn keep_fresh<P: Provider>(session: Weak<Shared<P>>, mut events
             }
             // A change may change what is due.
             Wait::Time(time) => match rt::timeout(time, events.recv()).await {
-                Ok(Some(_)) | Err(rt::NotInTime::Elapsed) => {}
-                Ok(None) => return,
+                Ok(_) | Err(rt::NotInTime::Elapsed) => {}
                 Err(rt::NotInTime::NoTimer) => {
                     tracing::warn!("the keeper ends: it needs a tokio runtime with its timer enabled");
                     return;

@@ -22,7 +22,7 @@ use tower_auth_refresh::{
     AuthRefresh, AuthRefreshLayer, Error, Provider, Session,
     clock::{Clock, Now, SystemClock},
     credential::{Credential, InvalidCredential},
-    error::{ErrorKind, RefreshFailure},
+    error::{ErrorKind, FailureClass, RefreshFailure},
     future::ResponseFuture,
     inspect::InspectBody,
     provider::{self, Grant, GrantKind, ProviderError, ProviderErrorKind, Reason, Verdict},
@@ -112,12 +112,19 @@ fn what_there_is_only_one_of_cannot_be_cloned() {
     );
 }
 
+#[tokio::test]
+async fn the_keeper_can_be_spawned_and_borrows_nothing() {
+    fn is_spawnable(_: impl Future<Output = ()> + Send + 'static) {}
+    let session = session(&World::new(), TestProvider::new());
+    is_spawnable(session.keep_fresh());
+}
+
 // ===== values =====
 
 #[test]
 fn values_can_be_copied_and_go_everywhere() {
     assert_is!(Send, Sync, Unpin, Copy, UnwindSafe, RefUnwindSafe, fmt::Debug;
-        CloneBody, Never, SystemClock, Now, Condition, InvalidPolicy, ErrorKind, InvalidCredential,
+        CloneBody, Never, SystemClock, Now, Condition, InvalidPolicy, ErrorKind, FailureClass, InvalidCredential,
         Expiry, Generation, Grant<'_>, GrantKind, Reason, Verdict, provider::Context, ProviderErrorKind,
         providers::BodyFormat, providers::Language, providers::Place, providers::RefreshIn, providers::RefreshWith,
     );

@@ -167,6 +167,24 @@ async fn a_token_of_unknown_expiry_is_left_alone_until_it_is_rejected() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_rejected_token_whose_refresh_failed_is_renewed_when_the_backoff_ends() {
+    let world = World::new();
+    let session = signed_in(&world, TestProvider::new(), no_jitter());
+    let keeper = keep(&session);
+    world.script_idp(|_| Some(unavailable("100")));
+    world.revoke_access();
+    let answer = send(&client(&world, &session), get("/")).await.unwrap();
+    assert_eq!((answer.status(), world.counts().refreshes), (StatusCode::UNAUTHORIZED, 1));
+
+    world.unscript();
+    pass(&world, seconds(99)).await;
+    assert_eq!(world.counts().refreshes, 1);
+    pass(&world, seconds(1)).await;
+    assert_eq!((world.counts().refreshes, session.status().condition), (2, Condition::Fresh));
+    keeper.abort();
+}
+
+#[tokio::test(start_paused = true)]
 async fn it_obeys_the_refresh_guard() {
     let world = World::new().lifetime(Duration::from_secs(1));
     let policy: RefreshPolicy = no_jitter().guard(2, seconds(600)).unwrap();
