@@ -21,6 +21,17 @@ pub struct Now {
     pub monotonic: Instant,
 }
 
+impl Now {
+    /// This moment as the clocks of the moment `later` tell it: a wall clock that was set back in between would have
+    /// shown an earlier time already then. (One that went ahead may have been set, or the machine slept: that is taken
+    /// for time that passed.)
+    pub(crate) fn seen_from(self, later: Self) -> Self {
+        let passed = later.monotonic.saturating_duration_since(self.monotonic);
+        let wall = later.wall.checked_sub(passed).map_or(self.wall, |wall| wall.min(self.wall));
+        Self { wall, ..self }
+    }
+}
+
 /// The clocks of the operating system. Under a paused tokio runtime the monotonic clock is the paused one.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]

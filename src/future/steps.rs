@@ -78,7 +78,7 @@ where
                     Joined::Flying(ticket) => Step::Go(State::Waiting { ticket, answer }),
                     Joined::Changed => continue,
                     Joined::Refused(failure) => {
-                        let is_usable = current.unexpired(now).is_some();
+                        let is_usable = current.servable(now, self.session().policy()).is_some();
                         // A rejected answer may speak of a token that has been replaced.
                         let is_untried = answer.is_none() || current.generation != self.generation();
                         drop(current);

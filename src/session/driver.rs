@@ -112,6 +112,7 @@ impl<P: Provider> Driver<P> {
             let answered = self.session.0.clock.now();
             let known = self.session.current().skew;
             // Learned before the answer is read, because its times may be absolute.
+            let asked = asked.seen_from(answered);
             let skew = Skew::learn(&answer, asked.wall, answered.wall).unwrap_or(known);
             let (cx, now) = (Context { now: skew.correct(asked).wall, ..cx }, skew.correct(answered));
             let head = AnswerHead::new(answer.status(), answer.headers(), now.wall);

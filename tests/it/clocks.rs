@@ -203,6 +203,57 @@ async fn an_answer_that_is_on_its_way_for_long_does_not_move_the_clock() {
     assert_eq!(request.await, Err(ErrorKind::Malformed));
 }
 
+/// Sends a request, and does something while the token answer is on its way.
+async fn get_while(scene: &Scene, something: impl FnOnce(&Scene)) -> Result<StatusCode, ErrorKind> {
+    scene.world.hold_idp();
+    let mut request = Box::pin(scene.get());
+    assert!(crate::scene::poll_once(&mut request).is_pending());
+    crate::scene::let_the_flight_run().await;
+    something(scene);
+    scene.world.release_idp();
+    request.await
+}
+
+#[tokio::test]
+async fn a_clock_that_is_put_right_while_the_answer_is_on_its_way_is_right_afterwards() {
+    let scene = Scene::new(Place::Bearer);
+    scene.world.clock.suspend(HOUR);
+    let put_right = |scene: &Scene| {
+        scene.advance(seconds(5));
+        scene.world.clock.step_back(HOUR);
+    };
+    assert_eq!(get_while(&scene, put_right).await, OK);
+    assert_eq!(
+        scene.told.lock().unwrap()[1],
+        scene.servers.wall() - seconds(5),
+        "when it was asked, by the right clock"
+    );
+
+    scene.advance(seconds(LIFE - 5 - 40));
+    assert_ne!(scene.condition(), Condition::Expired);
+    scene.world.clock.suspend(seconds(10));
+    assert_eq!(scene.condition(), Condition::Expired);
+}
+
+#[tokio::test]
+async fn a_lifetime_does_not_grow_when_the_clock_is_set_back_while_the_answer_is_on_its_way() {
+    let world = World::new();
+    let session = crate::scene::session_with(&world, TestProvider::new(), crate::scene::no_jitter());
+    let start = world.clock.wall();
+    world.hold_idp();
+    let mut token = Box::pin(session.token());
+    assert!(crate::scene::poll_once(&mut token).is_pending());
+    crate::scene::let_the_flight_run().await;
+    world.clock.advance(seconds(10));
+    world.clock.step_back(HOUR);
+    world.release_idp();
+    assert!(token.await.is_ok());
+
+    assert_eq!(session.status().expires_at, Some(start - HOUR + seconds(LIFE)));
+    world.clock.advance(seconds(LIFE - 10));
+    assert_eq!(session.status().condition, Condition::Expired);
+}
+
 #[tokio::test]
 async fn providers_are_told_the_corrected_time_when_they_read_ask_and_sign() {
     let scene = Scene::new(Place::Signed);
