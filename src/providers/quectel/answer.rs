@@ -103,7 +103,7 @@ fn refusal(kind: GrantKind, code: i64) -> ProviderError {
         (GrantKind::Refresh, code) if is_dead(code) => {
             ProviderError::refused(NAME, "the server refuses the refresh token")
         }
-        (GrantKind::Refresh, _) => ProviderError::malformed(NAME, "code", "is not a documented one"),
+        (GrantKind::Refresh, _) => ProviderError::malformed(NAME, "code", "neither grants nor refuses the refresh"),
     };
     error.with_code(code)
 }

@@ -367,7 +367,7 @@ fn codes_of_a_failing_server_are_transient_for_both_grants() {
 fn an_unknown_code_does_not_refuse_a_refresh() {
     for code in [-1, 1, 5041, 5106, 5477, 9999] {
         let error = refreshed(200, &format!(r#"{{"code":{code},"msg":"hush"}}"#)).unwrap_err();
-        let display = format!("quectel: code: is not a documented one (code {code})");
+        let display = format!("quectel: code: neither grants nor refuses the refresh (code {code})");
         assert_error(&error, ProviderErrorKind::Malformed, &display);
     }
 }
