@@ -12,6 +12,7 @@ pub mod error;
 pub mod future;
 mod http_service;
 pub mod inspect;
+mod json;
 pub mod layer;
 mod origin;
 pub mod provider;

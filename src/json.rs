@@ -1,4 +1,4 @@
-//! JSON in which no object names a member twice.
+//! JSON in which no object names a member twice: what providers answer, and what stores keep.
 
 use std::fmt;
 
@@ -10,7 +10,13 @@ use serde_json::{Map, Value};
 
 /// A value read strictly: `serde_json` alone would keep the last of two, and two readers of one
 /// answer could see two tokens.
-pub(super) struct Strict(pub(super) Value);
+pub(crate) struct Strict(pub(crate) Value);
+
+/// A byte order mark is to be passed over ([RFC 8259, section 8.1](https://www.rfc-editor.org/rfc/rfc8259#section-8.1)):
+/// three bytes are no reason to lose a pair that has been rotated.
+pub(crate) fn without_mark(body: &[u8]) -> &[u8] {
+    body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body)
+}
 
 impl<'de> Deserialize<'de> for Strict {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
