@@ -6,7 +6,7 @@ use serde::{
     Deserialize, Deserializer,
     de::{Error as _, MapAccess, SeqAccess, Visitor},
 };
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 /// A value read strictly: `serde_json` alone would keep the last of two, and two readers of one
 /// answer could see two tokens.
@@ -72,6 +72,40 @@ impl<'de> Visitor<'de> for StrictVisitor {
                 return Err(A::Error::custom("repeated member"));
             }
         }
-        Ok(Value::Object(object))
+        if object.len() != 1 {
+            return Ok(Value::Object(object));
+        }
+        // Where another crate of the build turns on `serde_json/arbitrary_precision`, a fraction comes as an object of
+        // one member, whose form `Number` alone knows. Without that feature no object is a number.
+        let object = Value::Object(object);
+        Ok(Number::deserialize(&object).map_or(object, Value::Number))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(text: &str) -> Option<Value> {
+        serde_json::from_str(text).ok().map(|Strict(value)| value)
+    }
+
+    #[test]
+    fn an_object_that_names_a_member_twice_is_refused_at_any_depth() {
+        for text in [r#"{"a":1,"a":1}"#, r#"{"a":1,"\u0061":2}"#, r#"[{"b":{"a":1,"a":2}}]"#] {
+            assert_eq!(read(text), None, "{text}");
+        }
+        assert_eq!(read(r#"{"a":{"a":1},"A":2}"#), Some(json!({ "a": { "a": 1 }, "A": 2 })));
+    }
+
+    /// Also where `serde_json/arbitrary_precision` is on, with which the gate runs it once more.
+    #[test]
+    fn a_number_is_a_number_and_an_object_of_one_member_an_object() {
+        for text in ["1", "-1", "2.5", "18446744073709551616", "[0.1]", r#"{"a":0.5}"#, r#"{"number":"1"}"#] {
+            assert_eq!(read(text), serde_json::from_str(text).ok(), "{text}");
+        }
+        assert!(read("2.5").is_some_and(|value| value.is_number()));
     }
 }
