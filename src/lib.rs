@@ -10,6 +10,9 @@ pub mod credential;
 mod decide;
 pub mod error;
 pub mod future;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod http_service;
 pub mod inspect;
 mod json;

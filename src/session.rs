@@ -34,6 +34,8 @@ use crate::{
     transport::Transport,
 };
 use driver::Driver;
+#[cfg(fuzzing)]
+pub(crate) use failure::{AnswerHead, Failed};
 use flight::Flight;
 use lifetime::Lifetime;
 pub(crate) use state::{Issued, Joined, Plan, Snapshot};
