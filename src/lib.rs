@@ -10,8 +10,12 @@ pub mod credential;
 mod decide;
 pub mod error;
 pub mod future;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod http_service;
 pub mod inspect;
+mod json;
 pub mod layer;
 mod origin;
 pub mod provider;

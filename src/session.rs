@@ -38,6 +38,8 @@ use crate::{
     transport::Transport,
 };
 use driver::Driver;
+#[cfg(fuzzing)]
+pub(crate) use failure::{AnswerHead, Failed};
 use flight::Flight;
 use lifetime::Lifetime;
 pub(crate) use plan::Plan;

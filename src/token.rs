@@ -1,11 +1,14 @@
 //! What a provider grants: a set of tokens, when it ends, and the number that tells one set from the next.
 
+mod stored;
+
 use std::{fmt, sync::Arc, time::SystemTime};
 
 use serde_json::{Map, Value};
 
 /// A string that is wiped on drop, prints as `[REDACTED]`, and is exposed only by name: by [`ExposeSecret`].
 pub use secrecy::{ExposeSecret, SecretString};
+pub use stored::{Stored, StoredError};
 
 /// One granted set of tokens, the same type for every provider.
 ///

@@ -1,7 +1,5 @@
 //! What the providers share: strict JSON with named fields, expiries, form bodies, endpoints.
 
-mod strict;
-
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -13,9 +11,9 @@ use percent_encoding::utf8_percent_encode;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
-use self::strict::Strict;
 use crate::{
     credential::ENCODED,
+    json::{Strict, without_mark},
     provider::{GrantKind, ProviderError, Reason, Verdict},
     token::TokenSet,
 };
@@ -151,12 +149,6 @@ pub(crate) fn envelope(body: &[u8]) -> Option<Map<String, Value>> {
         Ok(Strict(Value::Object(members))) => Some(members),
         _ => None,
     }
-}
-
-/// A byte order mark is to be passed over ([RFC 8259, section 8.1](https://www.rfc-editor.org/rfc/rfc8259#section-8.1)):
-/// three bytes are no reason to lose a pair that has been rotated.
-fn without_mark(body: &[u8]) -> &[u8] {
-    body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body)
 }
 
 /// The media types that servers answer with by mistake, by name; any other is the server's own text and not repeated.

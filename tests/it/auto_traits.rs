@@ -29,7 +29,7 @@ use tower_auth_refresh::{
     providers,
     replay::{CloneBody, Never},
     session::{Condition, Event, Events, InvalidPolicy, RefreshPolicy, SessionBuilder, Status},
-    token::{Expiry, Generation, SecretString, TokenSet},
+    token::{Expiry, Generation, SecretString, Stored, StoredError, TokenSet},
 };
 
 use crate::support::{Body, Counts, Place, TestProvider, World, client, get, send, session, text};
@@ -133,13 +133,13 @@ fn values_can_be_copied_and_go_everywhere() {
 #[test]
 fn tokens_settings_and_reports_can_be_cloned_and_go_everywhere() {
     assert_is!(Send, Sync, Unpin, Clone, UnwindSafe, RefUnwindSafe, fmt::Debug;
-        TokenSet, SecretString, Credential, RefreshPolicy, Status, Event, RefreshFailure, ProviderError,
+        TokenSet, Stored, StoredError, SecretString, Credential, RefreshPolicy, Status, Event, RefreshFailure, ProviderError,
         providers::Accuat, providers::Kanfang, providers::Quectel, providers::Action, providers::UserDomain,
     );
     assert_is!(Send, Sync, Unpin, Clone, fmt::Debug; providers::FashionWorld);
     assert_is!(Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; InspectBody<Body>, Events);
     // A copy of a secret is made by name.
-    assert_is_not!(Copy; TokenSet, SecretString, Credential);
+    assert_is_not!(Copy; TokenSet, Stored, SecretString, Credential);
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn what_holds_foreign_code_does_not_promise_to_be_unwind_safe() {
 
 #[test]
 fn every_error_is_a_proper_error() {
-    assert_is!(StdError, Send, Sync; Error, RefreshFailure, ProviderError, InvalidCredential, InvalidPolicy);
+    assert_is!(StdError, Send, Sync; Error, RefreshFailure, ProviderError, InvalidCredential, InvalidPolicy, StoredError);
     assert_is!(Into<BoxError>; Error, RefreshFailure, ProviderError);
 }
 

@@ -1,0 +1,23 @@
+//! The stored form: whatever can be written reads the same, and whatever reads can be written.
+
+use tower_auth_refresh::token::{ExposeSecret, SecretString, Stored};
+
+/// Everything of a token set, to be compared.
+pub fn parts(stored: &Stored) -> impl PartialEq + std::fmt::Debug + use<> {
+    let exposed = |secret: Option<&SecretString>| secret.map(|secret| secret.expose_secret().to_owned());
+    let token = &stored.token;
+    (
+        (stored.generation, stored.spending_since),
+        [exposed(Some(token.access_token())), exposed(token.refresh_token()), exposed(token.signing_key())],
+        (token.issued_at(), token.expiry(), token.refresh_at(), token.refresh_expires_at()),
+        token.extra().clone(),
+    )
+}
+
+/// Writes what was read, and reads it again.
+pub fn assert_writes_back(stored: &Stored) {
+    let json = stored.to_json().expect("what was read can be written");
+    let again = Stored::from_json(json.expose_secret().as_bytes()).expect("what was written can be read");
+    assert_eq!(parts(stored), parts(&again));
+    assert_eq!(json.expose_secret(), again.to_json().expect("as the first time").expose_secret());
+}

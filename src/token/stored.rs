@@ -1,0 +1,227 @@
+//! The stored form of a token set: what stores keep, and what other programs may read and write.
+
+mod error;
+mod read;
+mod value;
+
+use std::{
+    io,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use serde::{Serialize, Serializer, ser::SerializeMap};
+use serde_json::Value;
+
+use self::error::Reason;
+pub use self::error::StoredError;
+use super::{Expiry, ExposeSecret, Generation, SecretString, TokenSet};
+
+/// A token set with what is kept beside it, and its JSON form.
+///
+/// ```json
+/// {"version": 1, "generation": 7, "access_token": "…", "refresh_token": "…", "signing_key": "…",
+///  "issued_at_ms": 1750000000000, "expires_at_ms": 1750007200000, "refresh_at_ms": 1750005400000,
+///  "refresh_expires_at_ms": 1752592000000, "spending_ms": 1750005400123, "extra": {}}
+/// ```
+///
+/// | member | | meaning |
+/// |---|---|---|
+/// | `version` | required | 1. Whoever adds a member or changes a meaning raises it |
+/// | `generation` | 0 where absent | see [`Generation`] |
+/// | `access_token` | required | not empty |
+/// | `refresh_token`, `signing_key` | | not empty |
+/// | `expires_at_ms` | | a time, or `"never"` |
+/// | `issued_at_ms`, `refresh_at_ms`, `refresh_expires_at_ms` | | times |
+/// | `spending_ms` | | see [`spending_since`](Self::spending_since) |
+/// | `extra` | empty where absent | an object of the vendor's fields |
+///
+/// An absent member and `null` both mean "unknown". Times are whole milliseconds since 1970, up to the year 9999.
+/// Nothing is passed over: another version, a member that is not listed here, and one that stands twice are errors.
+///
+/// Times are rounded **down** to a millisecond, so that no token lives longer than it was granted for. One before 1970
+/// is written as 0, which is just as long past, and one behind the year 9999 as its last millisecond.
+///
+/// ```
+/// use tower_auth_refresh::token::{Generation, Stored, TokenSet};
+///
+/// let stored = Stored::from_json(br#"{"version": 1, "generation": 7, "access_token": "first"}"#)?;
+/// assert_eq!(stored.generation, Generation::from(7));
+///
+/// let next = Stored::new(TokenSet::new("second"), Generation::from(8));
+/// let json = next.to_json()?;
+/// # Ok::<(), tower_auth_refresh::token::StoredError>(())
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Stored {
+    /// The token set.
+    pub token: TokenSet,
+    /// Its number. It is another one after each change.
+    pub generation: Generation,
+    /// Since when its refresh token is being spent: it was sent, and nobody knows yet whether the server has taken it.
+    /// `None`, the default, where it was not sent.
+    pub spending_since: Option<SystemTime>,
+}
+
+/// The only version there is.
+const VERSION: u64 = 1;
+
+/// The last millisecond of the year 9999. No token lives longer: what does is an overflow or a wrong unit.
+const LATEST: u64 = 253_402_300_799_999;
+
+/// How deep a value in `extra` may be nested. A reader gives up at 128 levels, of which the form itself has two.
+const DEEPEST: usize = 125;
+
+/// How `expires_at_ms` says that a token does not end.
+const NEVER: &str = "never";
+
+/// The members' names.
+mod member {
+    pub(super) const VERSION: &str = "version";
+    pub(super) const GENERATION: &str = "generation";
+    pub(super) const ACCESS_TOKEN: &str = "access_token";
+    pub(super) const REFRESH_TOKEN: &str = "refresh_token";
+    pub(super) const SIGNING_KEY: &str = "signing_key";
+    pub(super) const ISSUED_AT: &str = "issued_at_ms";
+    pub(super) const EXPIRES_AT: &str = "expires_at_ms";
+    pub(super) const REFRESH_AT: &str = "refresh_at_ms";
+    pub(super) const REFRESH_EXPIRES_AT: &str = "refresh_expires_at_ms";
+    pub(super) const SPENDING: &str = "spending_ms";
+    pub(super) const EXTRA: &str = "extra";
+}
+
+// ===== impl Stored =====
+
+impl Stored {
+    /// A token set whose refresh token is not being spent.
+    #[must_use]
+    pub fn new(token: TokenSet, generation: Generation) -> Self {
+        Self { token, generation, spending_since: None }
+    }
+
+    /// The JSON form, which holds the secrets in the clear. What this writes, [`from_json`](Self::from_json) reads.
+    ///
+    /// # Errors
+    /// When a token or the signing key is empty, or a value in `extra` is nested deeper than 125 levels: it could not
+    /// be read again.
+    pub fn to_json(&self) -> Result<SecretString, StoredError> {
+        let form = Form(self);
+        for (name, secret) in form.secrets() {
+            if secret.is_some_and(str::is_empty) {
+                return Err(StoredError::member(name, Reason::NotText));
+            }
+        }
+        if self.token.extra().values().any(|value| is_deeper_than(DEEPEST, value)) {
+            return Err(StoredError::member(member::EXTRA, Reason::TooDeep));
+        }
+        form.to_json().ok_or_else(|| StoredError::member(member::EXTRA, Reason::NotWritable))
+    }
+
+    /// Reads the JSON form. A byte order mark in front of it is passed over.
+    ///
+    /// # Errors
+    /// When it is not JSON, of another version, or has a member that is missing, not known, there twice, or not of its
+    /// form. The error names the member and shows no value.
+    pub fn from_json(json: &[u8]) -> Result<Self, StoredError> {
+        read::stored(crate::json::without_mark(json))
+    }
+}
+
+// ===== impl Generation =====
+
+/// A number as a store keeps it.
+impl From<u64> for Generation {
+    fn from(number: u64) -> Self {
+        Self(number)
+    }
+}
+
+/// What is written of a [`Stored`].
+struct Form<'a>(&'a Stored);
+
+impl Form<'_> {
+    /// It is written twice, first to be counted: a buffer that grows leaves copies of the secrets behind, and so does
+    /// one that is cut to its size.
+    fn to_json(&self) -> Option<SecretString> {
+        let mut length = Length(0);
+        serde_json::to_writer(&mut length, self).ok()?;
+        let mut json = Vec::with_capacity(length.0);
+        serde_json::to_writer(&mut json, self).ok()?;
+        String::from_utf8(json).ok().map(SecretString::from)
+    }
+
+    #[allow(clippy::disallowed_methods, reason = "the secrets are put into a store")]
+    fn secrets(&self) -> [(&'static str, Option<&str>); 3] {
+        let token = &self.0.token;
+        [
+            (member::ACCESS_TOKEN, Some(token.access_token().expose_secret())),
+            (member::REFRESH_TOKEN, token.refresh_token().map(|token| token.expose_secret())),
+            (member::SIGNING_KEY, token.signing_key().map(|key| key.expose_secret())),
+        ]
+    }
+}
+
+impl Serialize for Form<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Stored { token, generation, spending_since } = self.0;
+        let mut form = serializer.serialize_map(None)?;
+        form.serialize_entry(member::VERSION, &VERSION)?;
+        form.serialize_entry(member::GENERATION, &generation.get())?;
+        for (name, secret) in self.secrets() {
+            if let Some(secret) = secret {
+                form.serialize_entry(name, secret)?;
+            }
+        }
+        let time = |time: Option<SystemTime>| time.map(|time| Value::from(milliseconds(time)));
+        let expiry = match token.expiry() {
+            Expiry::Never => Some(Value::from(NEVER)),
+            expiry => time(expiry.time()),
+        };
+        for (name, value) in [
+            (member::ISSUED_AT, time(token.issued_at())),
+            (member::EXPIRES_AT, expiry),
+            (member::REFRESH_AT, time(token.refresh_at())),
+            (member::REFRESH_EXPIRES_AT, time(token.refresh_expires_at())),
+            (member::SPENDING, time(*spending_since)),
+        ] {
+            if let Some(value) = value {
+                form.serialize_entry(name, &value)?;
+            }
+        }
+        if !token.extra().is_empty() {
+            form.serialize_entry(member::EXTRA, token.extra())?;
+        }
+        form.end()
+    }
+}
+
+/// Counts what is written.
+struct Length(usize);
+
+impl io::Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 = self.0.saturating_add(bytes.len());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn milliseconds(time: SystemTime) -> u64 {
+    let since_epoch = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX).min(LATEST)
+}
+
+fn is_deeper_than(levels: usize, value: &Value) -> bool {
+    let is_deeper = |value| levels.checked_sub(1).is_none_or(|levels| is_deeper_than(levels, value));
+    match value {
+        Value::Array(items) => levels == 0 || items.iter().any(is_deeper),
+        Value::Object(members) => levels == 0 || members.values().any(is_deeper),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;
