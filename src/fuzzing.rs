@@ -10,7 +10,7 @@ use http::{HeaderMap, StatusCode};
 use http_body::Body;
 
 use crate::{
-    inspect::{InspectBody, Outcome, ReadAhead, Reading},
+    inspect::{InspectBody, Outcome, ReadAhead, ReadLimit, Reading},
     provider::{GrantKind, ProviderError},
     session::{AnswerHead, Failed, RefreshPolicy},
 };
@@ -35,12 +35,12 @@ pub struct Inspector<B: Body>(ReadAhead<B>);
 impl<B: Body> Inspector<B> {
     /// To find a rejection in it; with `object`, only while it may be a JSON object.
     pub fn to_judge(body: B, object: bool) -> Self {
-        Self(ReadAhead::to_judge(body, if object { Reading::Object } else { Reading::Any }))
+        Self(ReadAhead::to_judge(body, if object { Reading::Object } else { Reading::Any }, ReadLimit::default()))
     }
 
     /// To free its connection.
     pub fn to_drain(body: B) -> Self {
-        Self(ReadAhead::to_drain(body))
+        Self(ReadAhead::to_drain(body, ReadLimit::default()))
     }
 
     /// Reads on; `true` when the whole body has been read.
