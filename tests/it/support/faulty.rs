@@ -23,7 +23,7 @@ use tower_auth_refresh::{
     token::TokenSet,
 };
 
-use super::{Idp, TestProvider, World, world::Api};
+use super::{Api, Idp, TestProvider, World};
 
 /// The world's API behind a layer for any provider.
 pub fn client_of<P: Provider>(world: &World, session: &Session<P>) -> AuthRefresh<Api, P> {
@@ -211,7 +211,7 @@ impl Service<Request<Full<Bytes>>> for FaultyIdp {
                 Some(Fault::BrokenOff) => Ok(answer(StatusCode::OK, broken_off("access-"))),
                 Some(Fault::Spoiled(status, text)) => Ok(answer(status, whole(text))),
                 Some(Fault::TooLarge) => Ok(answer(StatusCode::OK, whole(vec![b' '; 1024 * 1024 + 1]))),
-                _ => Ok(acted.map(|body| body.map_err(|never| match never {}).boxed_unsync())),
+                _ => Ok(acted.map(BodyExt::boxed_unsync)),
             }
         })
     }
