@@ -1,9 +1,50 @@
-//! For tests.
+//! For tests: a clock, servers in process, and the proof that a provider conforms.
+//!
+//! All of it needs the feature `test-util`, which no program should have outside of its `[dev-dependencies]`. Its types
+//! hold tokens in the open.
+//!
+//! - [`conformance`] checks a provider of your own in a few lines.
+//! - [`AuthServer`] and its [`Api`] are the two servers that a session talks to, with exact counters, [gates](Gate) to
+//!   hold their answers and [faults](Fault) to spoil them; [`TestProvider`] speaks their protocol.
+//! - [`TestClock`] has two hands, which are moved together or apart.
+//!
+//! A token that expires while a hundred requests are on their way, in no time:
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use bytes::Bytes;
+//! use http::Request;
+//! use http_body_util::Full;
+//! use tower::{Layer, ServiceExt};
+//! use tower_auth_refresh::{
+//!     AuthRefreshLayer, Session,
+//!     test_util::{AuthServer, TestClock, TestProvider},
+//! };
+//!
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() {
+//! let clock = TestClock::new();
+//! let server = AuthServer::new(&clock);
+//! let api = server.api();
+//! let session = Session::builder(TestProvider::new()).transport(server.clone()).clock(clock.clone()).build().unwrap();
+//! let client = AuthRefreshLayer::new(session).layer(api.clone());
+//!
+//! for _ in 0..2 {
+//!     let request = || Request::get("https://api.test/").body(Full::<Bytes>::default()).unwrap();
+//!     futures::future::join_all((0..100).map(|_| client.clone().oneshot(request()))).await;
+//!     clock.advance(Duration::from_secs(1000));
+//! }
+//! let (asked, answered) = (server.counts(), api.counts());
+//! assert_eq!((asked.logins, asked.refreshes, answered.requests, answered.rejected), (1, 1, 200, 0));
+//! # }
+//! ```
 
 mod api;
 mod authorization;
 mod body;
 mod clock;
+mod conformance;
 mod fault;
 mod gate;
 mod ledger;
@@ -14,6 +55,7 @@ pub use api::{Api, ApiCounts};
 pub use authorization::{AuthServer, Scripted, TokenCounts};
 pub use body::ServerBody;
 pub use clock::TestClock;
+pub use conformance::{Check, NonConformance, Outcome, Report, Samples, conformance};
 pub use fault::Fault;
 pub use gate::Gate;
 pub use provider::{Place, TestProvider};

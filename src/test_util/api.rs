@@ -122,7 +122,7 @@ impl Api {
             state.rejected.push(route);
         }
         self.gate.pass().await;
-        answer.map(|answer| answer.map(ServerBody::whole))
+        answer.map(|answer| answer.map(ServerBody::new))
     }
 
     fn welcomes(&self, request: &Request<Bytes>) -> bool {

@@ -201,19 +201,22 @@ impl AuthServer {
             sleep.await;
         }
         self.gate.pass().await;
-        let whole = answer.map(ServerBody::whole);
+        let whole = answer.map(ServerBody::new);
         Ok(match fault {
             Some(Fault::DropAfter) => return Err(self.dropped()),
             Some(Fault::BreakOff) => {
                 lock(&self.state).counts.dropped += 1;
                 whole.map(ServerBody::broken_off)
             }
-            Some(Fault::Truncate) => whole.map(ServerBody::half),
-            Some(Fault::Drip(pause)) => whole.map(|body| body.dripping(pause)),
-            Some(Fault::Html) => html().map(ServerBody::whole),
-            Some(Fault::ServerError) => {
-                wire::answer(StatusCode::INTERNAL_SERVER_ERROR, "failed").map(ServerBody::whole)
+            Some(Fault::Truncate) => {
+                let mut half = whole;
+                let length = HeaderValue::from(half.body().len());
+                half.headers_mut().insert(header::CONTENT_LENGTH, length);
+                half.map(ServerBody::half)
             }
+            Some(Fault::Drip(pause)) => whole.map(|body| body.dripping(pause)),
+            Some(Fault::Html) => html().map(ServerBody::new),
+            Some(Fault::ServerError) => wire::answer(StatusCode::INTERNAL_SERVER_ERROR, "failed").map(ServerBody::new),
             _ => whole,
         })
     }

@@ -27,8 +27,15 @@ pub struct ServerBody {
 }
 
 impl ServerBody {
-    pub(super) fn whole(data: impl Into<Bytes>) -> Self {
+    /// A body that comes at once.
+    #[must_use]
+    pub fn new(data: impl Into<Bytes>) -> Self {
         Self { rest: data.into(), pause: None, waiting: None, breaks_off: false }
+    }
+
+    /// How many bytes are still to come.
+    pub(super) fn len(&self) -> usize {
+        self.rest.len()
     }
 
     /// The first half of it, as if that were all.

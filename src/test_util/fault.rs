@@ -12,7 +12,7 @@ pub enum Fault {
     DropAfter,
     /// The server acts, and the connection breaks in the middle of its answer.
     BreakOff,
-    /// The server acts, and the second half of its answer is missing without any sign of it.
+    /// The server acts, and the second half of its answer is missing; only its `Content-Length` tells.
     Truncate,
     /// The server acts, and its answer comes byte by byte, one in each such time.
     Drip(Duration),

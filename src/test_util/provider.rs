@@ -48,6 +48,9 @@ pub enum Place {
 
 const NAME: &str = "test";
 
+/// No token is longer, in bytes.
+const LONGEST: usize = 16 * 1024;
+
 impl TestProvider {
     /// A provider that can log in and refresh.
     #[must_use]
@@ -128,9 +131,16 @@ impl Provider for TestProvider {
         if !answer.status().is_success() {
             return Err(malformed("is not a success"));
         }
+        let length = answer.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        if length.is_some_and(|length: usize| length != answer.body().len()) {
+            return Err(malformed("is cut off"));
+        }
         let text = std::str::from_utf8(answer.body()).map_err(|_| malformed("is not text"))?;
         let mut fields = text.split(' ').map(|field| if field == "-" { "" } else { field });
         let access = fields.next().filter(|access| !access.is_empty()).ok_or(malformed("is empty"))?;
+        if access.starts_with('<') || access.len() > LONGEST {
+            return Err(malformed("is no token"));
+        }
         let mut token = TokenSet::new(access).with_issued_at(cx.now);
         if let Some(refresh) = fields.next().filter(|refresh| !refresh.is_empty()) {
             token = token.with_refresh_token(refresh);

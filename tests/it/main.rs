@@ -11,6 +11,7 @@
 
 mod auto_traits;
 mod cancellation;
+mod conformance;
 mod contract_table;
 mod failures;
 mod first_token;
@@ -27,6 +28,7 @@ mod scene;
 mod secrets;
 mod spending;
 mod support;
+mod test_util;
 mod tower_contract;
 mod windows;
 mod wire;
