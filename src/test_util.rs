@@ -3,7 +3,7 @@
 //! All of it needs the feature `test-util`, which no program should have outside of its `[dev-dependencies]`. Its types
 //! hold tokens in the open.
 //!
-//! - [`conformance`] checks a provider of your own in a few lines.
+//! - [`conformance`](fn@conformance) checks a provider of your own in a few lines.
 //! - [`AuthServer`] and its [`Api`] are the two servers that a session talks to, with exact counters, [gates](Gate) to
 //!   hold their answers and [faults](Fault) to spoil them; [`TestProvider`] speaks their protocol.
 //! - [`TestClock`] has two hands, which are moved together or apart.
@@ -45,17 +45,19 @@ mod authorization;
 mod body;
 mod clock;
 mod conformance;
+mod counts;
 mod fault;
 mod gate;
 mod ledger;
 mod provider;
 mod wire;
 
-pub use api::{Api, ApiCounts};
-pub use authorization::{AuthServer, Scripted, TokenCounts};
+pub use api::Api;
+pub use authorization::{AuthServer, Scripted};
 pub use body::ServerBody;
 pub use clock::TestClock;
 pub use conformance::{Check, NonConformance, Outcome, Report, Samples, conformance};
+pub use counts::{ApiCounts, TokenCounts};
 pub use fault::Fault;
 pub use gate::Gate;
 pub use provider::{Place, TestProvider};

@@ -15,7 +15,7 @@ use http_body_util::BodyExt;
 use tower_service::Service;
 
 use super::{
-    AuthServer, Gate, ServerBody,
+    ApiCounts, AuthServer, Gate, ServerBody,
     authorization::{Script, Scripted, collected},
     lock, wire,
 };
@@ -28,19 +28,6 @@ pub struct Api {
     server: AuthServer,
     gate: Gate,
     state: Arc<Mutex<State>>,
-}
-
-/// What reached the API.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ApiCounts {
-    /// All requests.
-    pub requests: usize,
-    /// Those that were answered 401, or in the provider's own way of rejecting.
-    pub rejected: usize,
-    /// Those that repeated the method and the path of one rejected before. Counts are true where each request of a test
-    /// has a path of its own.
-    pub replays: usize,
 }
 
 #[derive(Default)]

@@ -16,7 +16,7 @@ use http_body_util::{BodyExt, Full};
 use tower_service::Service;
 
 use super::{
-    Api, Fault, Gate, ServerBody, TestClock,
+    Api, Fault, Gate, ServerBody, TestClock, TokenCounts,
     fault::Faults,
     ledger::{Ledger, Refusal},
     lock,
@@ -57,26 +57,6 @@ pub struct AuthServer {
     state: Arc<Mutex<State>>,
 }
 
-/// What reached the authorization server, and what became of it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TokenCounts {
-    /// Requests for a login.
-    pub logins: usize,
-    /// Requests for a refresh.
-    pub refreshes: usize,
-    /// Token sets granted, also those whose answer was lost.
-    pub granted: usize,
-    /// Grants that were refused.
-    pub refused: usize,
-    /// Refresh tokens presented after they had been spent. They are refused as well.
-    pub double_spent: usize,
-    /// Connections that a [`Fault`] has dropped or broken off.
-    pub dropped: usize,
-    /// The most requests that were under way at one time.
-    pub most_in_flight: usize,
-}
-
 #[derive(Default)]
 struct State {
     counts: TokenCounts,
@@ -86,14 +66,6 @@ struct State {
     faults: Faults,
     script: Option<Script>,
     refuses: Option<GrantKind>,
-}
-
-impl TokenCounts {
-    /// Requests of both kinds.
-    #[must_use]
-    pub fn calls(&self) -> usize {
-        self.logins + self.refreshes
-    }
 }
 
 impl AuthServer {

@@ -29,6 +29,7 @@ use tower_auth_refresh::{
     providers,
     replay::{CloneBody, Never},
     session::{Condition, Event, Events, InvalidPolicy, RefreshPolicy, SessionBuilder, Status},
+    test_util,
     token::{Expiry, Generation, SecretString, TokenSet},
 };
 
@@ -110,6 +111,19 @@ fn what_there_is_only_one_of_cannot_be_cloned() {
     assert_is_not!(Clone;
         Error, Events, SessionBuilder<TestProvider>, InspectBody<Body>, ResponseFuture<Steady, TestProvider, Body>,
     );
+}
+
+#[test]
+fn the_servers_of_tests_can_be_cloned_and_shared_between_threads() {
+    assert_is!(Send, Sync, Unpin, Clone, fmt::Debug;
+        test_util::AuthServer, test_util::Api, test_util::Gate, test_util::TestClock, test_util::TestProvider,
+        test_util::Samples, test_util::Report, test_util::Check, test_util::Outcome, test_util::NonConformance,
+    );
+    assert_is!(Send, Sync, Unpin, Copy, fmt::Debug;
+        test_util::Fault, test_util::Place, test_util::TokenCounts, test_util::ApiCounts,
+    );
+    assert_is!(Send, Unpin, fmt::Debug; test_util::ServerBody);
+    assert_is!(StdError; test_util::NonConformance);
 }
 
 // ===== values =====

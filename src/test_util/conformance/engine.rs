@@ -1,6 +1,12 @@
 //! The provider in a session, between two servers that answer as the samples do.
 
-use std::time::Duration;
+use std::{
+    future::{Future, poll_fn},
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    task::Poll,
+    time::Duration,
+};
 
 use http::StatusCode;
 
@@ -20,16 +26,30 @@ use crate::{
 use GrantKind::{Login, Refresh};
 
 pub(super) async fn check<P: Provider>(subject: &Subject<'_, P>, report: &mut Report) {
-    report.record("a hundred requests without a token share one login", "C1", first_token(subject).await);
-    report.record("no request waits for a token that is only due", "C8", soft(subject).await);
-    report.record("an expired token is renewed once, and nothing is spent twice", "C16", expired(subject).await);
-    report.record("a rejection makes one renewal and one replay", "C23", rejected(subject).await);
-    report.record("a caller who leaves takes no token with him", "C38", left(subject).await);
-    report.record("a refresh token whose answer was lost gives way to a login", "C51", lost(subject).await);
-    report.record("a Retry-After is waited for", "C19", retry_after(subject).await);
-    report.record("what was refused is not asked for again", "C17", refused(subject).await);
-    report.record("a sign-out during a flight stays", "C42", signed_out(subject).await);
-    report.record("a malformed answer never replaces a good token", "C21", malformed(subject).await);
+    report.record("a hundred requests without a token share one login", "C1", guarded(first_token(subject)).await);
+    report.record("no request waits for a token that is only due", "C8", guarded(soft(subject)).await);
+    report.record(
+        "an expired token is renewed once, and nothing is spent twice",
+        "C16",
+        guarded(expired(subject)).await,
+    );
+    report.record("a rejection makes one renewal and one replay", "C23", guarded(rejected(subject)).await);
+    report.record("a caller who leaves takes no token with him", "C38", guarded(left(subject)).await);
+    report.record("a refresh token whose answer was lost gives way to a login", "C51", guarded(lost(subject)).await);
+    report.record("a Retry-After is waited for", "C19", guarded(retry_after(subject)).await);
+    report.record("what was refused is not asked for again", "C17", guarded(refused(subject)).await);
+    report.record("a sign-out during a flight stays", "C42", guarded(signed_out(subject)).await);
+    report.record("a malformed answer never replaces a good token", "C21", guarded(malformed(subject)).await);
+}
+
+/// A provider that panics on the request's own task, to judge or to sign, fails the check and nothing more.
+async fn guarded(check: impl Future<Output = Finding>) -> Finding {
+    let mut check = pin!(check);
+    poll_fn(|cx| {
+        let polled = catch_unwind(AssertUnwindSafe(|| check.as_mut().poll(cx)));
+        polled.unwrap_or_else(|_| Poll::Ready(Err(Outcome::failed("no panic", "a panic"))))
+    })
+    .await
 }
 
 async fn first_token<P: Provider>(subject: &Subject<'_, P>) -> Finding {

@@ -5,8 +5,8 @@ use std::{fmt, time::SystemTime};
 use bytes::Bytes;
 use http::Response;
 
-/// Answers of the real API, as its documents show them or as they were recorded, with tokens of at least eight
-/// characters that are good for nothing any more.
+/// Answers of the real API, as its documents show them or as they were recorded, with tokens that are good for nothing
+/// any more: of at least eight characters, and like no word of the provider's own texts, in which they are looked for.
 ///
 /// What a provider cannot do is left out: without a sample login its login is not asked for, and without a sample
 /// refresh its refresh is not.

@@ -8,8 +8,8 @@ use super::{
 };
 use crate::provider::Provider;
 
-/// No shorter piece of a secret tells anything.
-const PIECE: usize = 8;
+/// A piece of a secret of that many bytes is a leak; a shorter secret leaks as a whole.
+const PIECE: usize = 12;
 
 pub(super) fn check<P: Provider>(subject: &Subject<'_, P>, report: &mut Report) {
     report.record("no error prints a secret or what a server wrote", "C22", silence(subject, &subject.heard()));
@@ -24,14 +24,14 @@ fn silence<P: Provider>(subject: &Subject<'_, P>, printed: &str) -> Finding {
     let granted = [&subject.login, &subject.refresh].into_iter().flatten();
     let tokens = granted.flat_map(|token| Template::tokens_of(token).all().cloned().collect::<Vec<_>>());
     let leaks = |secret: &String| {
-        let pieces = secret.as_bytes().windows(PIECE);
+        let pieces = secret.as_bytes().windows(PIECE.min(secret.len().max(1)));
         pieces.filter_map(|piece| std::str::from_utf8(piece).ok()).any(|piece| printed.contains(piece))
     };
     let expected = "nothing of any secret";
     if tokens.collect::<Vec<_>>().iter().any(leaks) {
         return Err(Outcome::failed(expected, "a piece of a token"));
     }
-    if subject.samples.secrets.iter().any(|secret| printed.contains(secret) || leaks(secret)) {
+    if subject.samples.secrets.iter().any(leaks) {
         return Err(Outcome::failed(expected, "a piece of a credential"));
     }
     if printed.contains(FREE_TEXT) {

@@ -24,6 +24,8 @@ enum Flaw {
     PanicsOnCutOffAnswers,
     PanicsOnCutOffBodies,
     PanicsOnLineBreaks,
+    PanicsOnEachVerdict,
+    PrintsAPieceOfTheToken,
     PrintsTheAnswer,
     PrintsTheServersText,
     TakesEach500ForARefusal,
@@ -101,6 +103,9 @@ fails! {
         "nothing that a server says makes it panic",
     ];
     an_answer_in_an_error_is_found: PrintsTheAnswer => ["no error prints a secret or what a server wrote"];
+    a_piece_of_a_token_in_an_error_is_found: PrintsAPieceOfTheToken => [
+        "no error prints a secret or what a server wrote",
+    ];
     a_servers_text_in_an_error_is_found: PrintsTheServersText => ["no error prints a secret or what a server wrote"];
     a_refusal_by_500_is_found: TakesEach500ForARefusal => [
         "only a refusal is taken for a refusal",
@@ -151,6 +156,7 @@ async fn a_flaw_that_stops_the_whole_session_is_named_first() {
         (AsksOverPlainHttp, "a token request goes to an absolute https URI"),
         (AsksARelativeUri, "a token request goes to an absolute https URI"),
         (GrantsWhatHasEnded, "the sample of a login grants a token set that has not ended"),
+        (PanicsOnEachVerdict, "a rejection is told from other answers"),
         (RejectsEverything, "an answer that says nothing about the token is no rejection"),
     ] {
         assert_eq!(failed(flaw).await.first(), Some(&name), "{flaw:?}");
@@ -229,6 +235,9 @@ impl Provider for Broken {
                 return Err(ProviderError::malformed(NAME, "state", error.reason()));
             }
             Err(error) if self.flaw == PrintsTheAnswer && body.contains("kf-") => return Err(error.with_subject(body)),
+            Err(error) if self.flaw == PrintsAPieceOfTheToken && body.contains("kf-access-Aa01Bb") => {
+                return Err(error.with_subject("token access-Aa01B..."));
+            }
             Err(error) if self.flaw == PrintsTheServersText && body.starts_with('<') => {
                 return Err(error.with_subject(body));
             }
@@ -250,6 +259,7 @@ impl Provider for Broken {
 
     fn judge(&self, answer: &response::Parts) -> Verdict {
         match self.flaw {
+            PanicsOnEachVerdict => panic!("no verdict"),
             RejectsEverything => Verdict::Rejected,
             RejectsEach403 if answer.status == StatusCode::FORBIDDEN => Verdict::Rejected,
             NeverRejects => Verdict::Accepted,
