@@ -20,7 +20,7 @@ use super::{
     fault::Faults,
     ledger::{Ledger, Refusal},
     lock,
-    wire::{self, Plain, Wire},
+    wire::{self, Asked, Plain, Wire},
 };
 use crate::{clock::Clock, error::BoxError, provider::GrantKind, rt};
 
@@ -130,9 +130,15 @@ impl AuthServer {
 
     /// Takes token set `number` for the current one, as if it had been granted just now.
     pub fn grant(&self, number: u64) {
-        let asked = wire::Asked { kind: GrantKind::Login, presented: String::new() };
-        let (_, tokens) = self.wire.grant(&asked, number, None);
+        let asked = Asked { kind: GrantKind::Login, presented: String::new() };
+        self.install(&asked, number);
+    }
+
+    /// The same by this grant, with its answer.
+    pub(super) fn install(&self, asked: &Asked, number: u64) -> Response<Bytes> {
+        let (answer, tokens) = self.wire.grant(asked, number, lock(&self.state).lifetime);
         lock(&self.ledger).install(number, tokens, self.clock.now().monotonic);
+        answer
     }
 
     /// Ends the current access token; its refresh token stays good.
@@ -163,17 +169,22 @@ impl AuthServer {
             (state.script.clone(), state.faults.next(), state.latency)
         };
         let answer = match (script.and_then(|script| script(&request)), fault) {
-            (Some(scripted), _) => collected(scripted?).await,
-            (None, Some(Fault::DropBefore)) => return Err(self.dropped()),
-            (None, Some(Fault::TooManyRequests(after))) => later(StatusCode::TOO_MANY_REQUESTS, after),
-            (None, Some(Fault::Unavailable(after))) => later(StatusCode::SERVICE_UNAVAILABLE, after),
-            (None, _) => self.act(&asked),
+            (Some(Ok(scripted)), _) => Ok(collected(scripted).await),
+            (Some(Err(error)), _) => Err(error),
+            (None, Some(Fault::DropBefore)) => Err(self.dropped()),
+            (None, Some(Fault::TooManyRequests(after))) => Ok(later(StatusCode::TOO_MANY_REQUESTS, after)),
+            (None, Some(Fault::Unavailable(after))) => Ok(later(StatusCode::SERVICE_UNAVAILABLE, after)),
+            (None, _) => Ok(self.act(&asked)),
         };
         if let Some(sleep) = (!latency.is_zero()).then(|| rt::sleep(latency)).flatten() {
             sleep.await;
         }
         self.gate.pass().await;
-        let whole = answer.map(ServerBody::new);
+        self.spoil(answer?.map(ServerBody::new), fault)
+    }
+
+    /// What comes through of an answer.
+    fn spoil(&self, whole: Response<ServerBody>, fault: Option<Fault>) -> Result<Response<ServerBody>, BoxError> {
         Ok(match fault {
             Some(Fault::DropAfter) => return Err(self.dropped()),
             Some(Fault::BreakOff) => {
@@ -194,7 +205,7 @@ impl AuthServer {
     }
 
     /// Grants or refuses, in one step.
-    fn act(&self, asked: &wire::Asked) -> Response<Bytes> {
+    fn act(&self, asked: &Asked) -> Response<Bytes> {
         let mut state = lock(&self.state);
         let mut ledger = lock(&self.ledger);
         let checked = match asked.kind {

@@ -235,6 +235,10 @@ async fn a_refresh_that_keeps_its_refresh_token_conforms() {
         .refresh(granted(r#""token":"kf-access-Ee03Ff","#))
         .refused(json(200, r#"{"state":4011,"payload":""}"#));
     conformance(|| Kanfang::new().login("key", "value"), samples).await.unwrap();
+
+    let refresh = granted(r#""token":"kf-access-Ee03Ff","#);
+    let samples = Samples::at(at()).refresh(refresh).refused(json(200, r#"{"state":4011,"payload":""}"#));
+    conformance(Kanfang::new, samples).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

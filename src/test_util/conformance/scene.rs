@@ -82,12 +82,9 @@ impl<'a, P: Provider> Scene<'a, P> {
     pub(super) fn signed_in(subject: &'a Subject<'a, P>) -> Result<Self, Outcome> {
         let scene = Self::new(subject)?;
         let sample = subject.granted().ok_or(NOTHING_GRANTED)?;
-        let (kind, grant) = match subject.login {
-            Some(_) => (GrantKind::Login, Grant::Login),
-            None => (GrantKind::Refresh, Grant::Refresh(sample)),
-        };
-        scene.server.grant(1);
-        let (answer, _) = scene.replica.grant(&Asked { kind, presented: String::new() }, 1, None);
+        let grant = if subject.login.is_some() { Grant::Login } else { Grant::Refresh(sample) };
+        let presented = Template::tokens_of(sample).refresh.unwrap_or_default();
+        let answer = scene.server.install(&Asked { kind: grant.kind(), presented }, 1);
         let granted = scene.session.provider().read(grant, answer, scene.clock.wall(), 0);
         let set = granted.map_err(crate::Error::provider).and_then(|token| scene.session.set(token));
         set.map_err(|error| {
