@@ -17,14 +17,13 @@ use criterion::{BatchSize, BenchmarkGroup, Criterion, measurement::WallTime};
 use http::{HeaderValue, Request, Response, header};
 use http_body_util::Full;
 use tower::{Layer, Service};
-use tower_auth_refresh::{AuthRefreshLayer, Session, replay::Never, token::TokenSet};
+use tower_auth_refresh::{
+    AuthRefreshLayer, Session,
+    replay::Never,
+    test_util::{Place, TestProvider},
+    token::TokenSet,
+};
 use tower_http::auth::AddAuthorizationLayer;
-
-use provider::{Place, TestProvider};
-
-#[path = "../tests/it/support/provider.rs"]
-#[allow(dead_code, unreachable_pub, reason = "shared with the tests, which need more of it")]
-mod provider;
 
 type Body = Full<Bytes>;
 

@@ -25,6 +25,8 @@ pub mod replay;
 mod rt;
 pub mod service;
 pub mod session;
+#[cfg(feature = "test-util")]
+pub mod test_util;
 pub mod token;
 mod transport;
 

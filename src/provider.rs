@@ -65,14 +65,17 @@ use crate::{challenge, credential::Credential, token::TokenSet};
 ///             .map_err(|_| fault("the base URL is no URL"))
 ///     }
 ///
-///     // The answer is `<access token> <refresh token> <seconds>`.
+///     // The answer is a line, `<access token> <refresh token> <seconds>`. What does not end as a line is cut off.
 ///     fn parse(&self, _: Grant<'_>, answer: Response<Bytes>, cx: &Context) -> Result<TokenSet, ProviderError> {
 ///         if matches!(answer.status(), StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED) {
 ///             return Err(ProviderError::refused("acme", "the refresh token is refused"));
 ///         }
 ///         let malformed = || ProviderError::malformed("acme", "body", "is not three words");
+///         if !answer.status().is_success() {
+///             return Err(ProviderError::malformed("acme", "status", "is not a success"));
+///         }
 ///         let text = std::str::from_utf8(answer.body()).map_err(|_| malformed())?;
-///         let words: Vec<_> = text.split(' ').collect();
+///         let words: Vec<_> = text.strip_suffix('\n').ok_or_else(malformed)?.split(' ').collect();
 ///         let [access, refresh, seconds] = words[..] else { return Err(malformed()) };
 ///         let end = seconds.parse().ok().and_then(|seconds| cx.now.checked_add(Duration::from_secs(seconds)));
 ///         Ok(TokenSet::new(access)
@@ -93,7 +96,7 @@ use crate::{challenge, credential::Credential, token::TokenSet};
 ///
 /// let acme = Acme { api: Uri::from_static("https://api.acme.example/") };
 /// let cx = Context::new(SystemTime::now(), 0);
-/// let token = acme.parse(Grant::Login, Response::new("first second 3600".into()), &cx)?;
+/// let token = acme.parse(Grant::Login, Response::new("first second 3600\n".into()), &cx)?;
 /// let request = acme.request(Grant::Refresh(&token), &cx)?;
 /// assert_eq!((request.uri().path(), &request.body()[..]), ("/token", &b"second"[..]));
 /// # Ok::<(), ProviderError>(())

@@ -35,15 +35,10 @@ use tower_auth_refresh::{
     provider,
     replay::Never,
     session::{Condition, RefreshPolicy, SessionBuilder},
+    test_util::{Place, TestProvider},
     token::{Expiry, TokenSet},
 };
 use tower_http::auth::AddAuthorization;
-
-use fixture::{Place, TestProvider};
-
-#[path = "it/support/provider.rs"]
-#[allow(dead_code, unreachable_pub, reason = "shared with the other tests, which need more of it")]
-mod fixture;
 
 type Body = Full<Bytes>;
 

@@ -29,6 +29,7 @@ use tower_auth_refresh::{
     providers,
     replay::{CloneBody, Never},
     session::{Condition, Event, Events, InvalidPolicy, RefreshPolicy, SessionBuilder, Status},
+    test_util,
     token::{Expiry, Generation, SecretString, Stored, StoredError, TokenSet},
 };
 
@@ -117,6 +118,19 @@ async fn the_keeper_can_be_spawned_and_borrows_nothing() {
     fn is_spawnable(_: impl Future<Output = ()> + Send + 'static) {}
     let session = session(&World::new(), TestProvider::new());
     is_spawnable(session.keep_fresh());
+}
+
+#[test]
+fn the_servers_of_tests_can_be_cloned_and_shared_between_threads() {
+    assert_is!(Send, Sync, Unpin, Clone, fmt::Debug;
+        test_util::AuthServer, test_util::Api, test_util::Gate, test_util::TestClock, test_util::TestProvider,
+        test_util::Samples, test_util::Report, test_util::Check, test_util::Outcome, test_util::NonConformance,
+    );
+    assert_is!(Send, Sync, Unpin, Copy, fmt::Debug;
+        test_util::Fault, test_util::Place, test_util::TokenCounts, test_util::ApiCounts,
+    );
+    assert_is!(Send, Unpin, fmt::Debug; test_util::ServerBody);
+    assert_is!(StdError; test_util::NonConformance);
 }
 
 // ===== values =====

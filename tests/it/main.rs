@@ -12,6 +12,7 @@
 mod auto_traits;
 mod cancellation;
 mod clocks;
+mod conformance;
 mod contract_table;
 mod failure_classes;
 mod failures;
@@ -32,6 +33,7 @@ mod secrets;
 mod serve_expired;
 mod spending;
 mod support;
+mod test_util;
 mod tower_contract;
 mod windows;
 mod wire;

@@ -13,7 +13,7 @@ use tower::{BoxError, Layer, Service, ServiceExt, limit::ConcurrencyLimitLayer};
 use tower_auth_refresh::{AuthRefreshLayer, Session, error::ErrorKind};
 use tower_http::follow_redirect::FollowRedirect;
 
-use crate::support::{Body, Client, Place, TestProvider, World, client, get, send, session};
+use crate::support::{Body, Client, Place, ServerBody, TestProvider, World, client, get, send, session};
 
 type Reply = Result<Response<Body>, BoxError>;
 
@@ -45,9 +45,9 @@ fn signed_in(provider: TestProvider) -> (World, Client) {
 struct OneHost(World);
 
 impl Service<Request<Body>> for OneHost {
-    type Response = Response<Body>;
+    type Response = Response<ServerBody>;
     type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Reply> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         Poll::Ready(Ok(()))

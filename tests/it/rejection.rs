@@ -20,7 +20,7 @@ use tower_auth_refresh::{
 };
 
 use crate::support::{
-    Bare, Body, Place, TestProvider, World, client,
+    Bare, Body, Place, ServerBody, TestProvider, World, client,
     frames::{Frames, Part, Stub, data, json, parts, shown, trailers, unauthorized},
     get,
     judges::{ByDefault, Told},
@@ -959,7 +959,7 @@ fn once(body: &'static str) -> Request<UnsyncBoxBody<bytes::Bytes, std::convert:
 async fn early_and_late(
     world: &World,
     session: &Session<TestProvider>,
-) -> (Response<InspectBody<Body>>, Response<InspectBody<Body>>) {
+) -> (Response<InspectBody<ServerBody>>, Response<InspectBody<ServerBody>>) {
     let client = client(world, session);
     world.hold_api();
     let mut late = Box::pin(send(&client, get("/late")));

@@ -30,7 +30,7 @@ use tower_auth_refresh::{
 };
 use tower_test::mock;
 
-use crate::support::{Body, Counts, Place, TestProvider, World, get, post, send, session};
+use crate::support::{Body, Counts, Place, ServerBody, TestProvider, World, get, post, send, session};
 
 // ===== readiness =====
 
@@ -659,12 +659,15 @@ fn on_a_runtime<T>(future: impl Future<Output = T>) -> T {
 
 /// What the layer and the transport both ask of a client that they share.
 trait HttpClient:
-    Service<Request<Body>, Response = Response<Body>, Error: Into<BoxError>, Future: Send> + Clone + Send + 'static
+    Service<Request<Body>, Response = Response<ServerBody>, Error: Into<BoxError>, Future: Send> + Clone + Send + 'static
 {
 }
 
 impl<S> HttpClient for S where
-    S: Service<Request<Body>, Response = Response<Body>, Error: Into<BoxError>, Future: Send> + Clone + Send + 'static
+    S: Service<Request<Body>, Response = Response<ServerBody>, Error: Into<BoxError>, Future: Send>
+        + Clone
+        + Send
+        + 'static
 {
 }
 
@@ -673,9 +676,9 @@ impl<S> HttpClient for S where
 struct Scene(World);
 
 impl Service<Request<Body>> for Scene {
-    type Response = Response<Body>;
+    type Response = Response<ServerBody>;
     type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, BoxError>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         Poll::Ready(Ok(()))

@@ -13,17 +13,17 @@ use std::{
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, Uri, response};
-use http_body::Frame;
-use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
+use http_body_util::{BodyExt, Full};
 use tower::{BoxError, Layer, Service};
 use tower_auth_refresh::{
     AuthRefresh, AuthRefreshLayer, Provider, Session,
     credential::Credential,
     provider::{self, Grant, GrantKind, ProviderError, Reason, Verdict},
+    test_util::{self, ServerBody},
     token::TokenSet,
 };
 
-use super::{Idp, TestProvider, World, world::Api};
+use super::{Api, Idp, TestProvider, World};
 
 /// The world's API behind a layer for any provider.
 pub fn client_of<P: Provider>(world: &World, session: &Session<P>) -> AuthRefresh<Api, P> {
@@ -152,8 +152,6 @@ struct Line {
     sent: Vec<String>,
 }
 
-pub type FaultyBody = UnsyncBoxBody<Bytes, BoxError>;
-
 impl FaultyIdp {
     pub fn new(world: &World) -> Self {
         Self { idp: world.idp(), line: Arc::default() }
@@ -176,9 +174,9 @@ impl FaultyIdp {
 }
 
 impl Service<Request<Full<Bytes>>> for FaultyIdp {
-    type Response = Response<FaultyBody>;
+    type Response = Response<ServerBody>;
     type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<FaultyBody>, BoxError>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<ServerBody>, BoxError>> + Send>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         match self.take_if(|fault| matches!(fault, Fault::NotReady | Fault::PanicsWhenReadied)) {
@@ -202,32 +200,23 @@ impl Service<Request<Full<Bytes>>> for FaultyIdp {
                 Some(Fault::ConnectionRefused) => {
                     return Err(io::Error::from(io::ErrorKind::ConnectionRefused).into());
                 }
-                Some(Fault::Instead(status, text)) => return Ok(answer(status, whole(text))),
+                Some(Fault::Instead(status, text)) => return Ok(answer(status, text)),
+                Some(Fault::AnswerLost) => faulty.idp.fail([test_util::Fault::DropAfter]),
+                Some(Fault::BrokenOff) => faulty.idp.fail([test_util::Fault::BreakOff]),
                 _ => {}
             }
             let acted = faulty.idp.call(Request::from_parts(head, Full::new(body))).await?;
             match fault {
-                Some(Fault::AnswerLost) => Err(io::Error::from(io::ErrorKind::ConnectionReset).into()),
-                Some(Fault::BrokenOff) => Ok(answer(StatusCode::OK, broken_off("access-"))),
-                Some(Fault::Spoiled(status, text)) => Ok(answer(status, whole(text))),
-                Some(Fault::TooLarge) => Ok(answer(StatusCode::OK, whole(vec![b' '; 1024 * 1024 + 1]))),
-                _ => Ok(acted.map(|body| body.map_err(|never| match never {}).boxed_unsync())),
+                Some(Fault::Spoiled(status, text)) => Ok(answer(status, text)),
+                Some(Fault::TooLarge) => Ok(answer(StatusCode::OK, vec![b' '; 1024 * 1024 + 1])),
+                _ => Ok(acted),
             }
         })
     }
 }
 
-fn answer(status: StatusCode, body: FaultyBody) -> Response<FaultyBody> {
-    let mut answer = Response::new(body);
+fn answer(status: StatusCode, body: impl Into<Bytes>) -> Response<ServerBody> {
+    let mut answer = Response::new(ServerBody::new(body));
     *answer.status_mut() = status;
     answer
-}
-
-fn whole(data: impl Into<Bytes>) -> FaultyBody {
-    Full::new(data.into()).map_err(|never| match never {}).boxed_unsync()
-}
-
-fn broken_off(data: &'static str) -> FaultyBody {
-    let frames = [Ok(Frame::data(Bytes::from(data))), Err(io::Error::from(io::ErrorKind::UnexpectedEof).into())];
-    StreamBody::new(futures::stream::iter(frames)).boxed_unsync()
 }

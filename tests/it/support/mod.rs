@@ -3,18 +3,15 @@
 
 mod bare;
 pub mod by_hand;
-mod clock;
 pub mod duplex;
 pub mod faulty;
 pub mod frames;
 pub mod judges;
-mod provider;
 mod world;
 
 pub use bare::Bare;
-pub use clock::TestClock;
-pub use provider::{Place, TestProvider};
-pub use world::{Api, Counts, Idp, World};
+pub use tower_auth_refresh::test_util::{Api, AuthServer as Idp, Place, ServerBody, TestClock, TestProvider};
+pub use world::{Counts, World};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -23,8 +20,8 @@ use tower::{Service, ServiceExt};
 use tower_auth_refresh::{AuthRefresh, AuthRefreshLayer, Error, Session, inspect::InspectBody};
 
 pub type Body = Full<Bytes>;
-pub type Client = AuthRefresh<world::Api, TestProvider>;
-pub type Answer = Result<Response<InspectBody<Body>>, Error>;
+pub type Client = AuthRefresh<Api, TestProvider>;
+pub type Answer = Result<Response<InspectBody<ServerBody>>, Error>;
 
 /// A session for `provider` in `world`, by the world's clock.
 pub fn session(world: &World, provider: TestProvider) -> Session<TestProvider> {

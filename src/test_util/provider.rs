@@ -1,40 +1,59 @@
-//! A provider for a protocol as plain as can be: `POST /login`, and `POST /refresh` with the refresh token as body, are
-//! answered `access refresh lifetime-in-seconds`, the last two optional (`-`).
+//! A provider for a protocol as plain as can be.
 
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, Uri, header, request, response};
 use secrecy::{ExposeSecret, SecretString};
-use tower_auth_refresh::{
-    Provider,
+
+use crate::{
     credential::Credential,
-    provider::{Context, Grant, GrantKind, ProviderError, Reason, Verdict},
+    provider::{Context, Grant, GrantKind, Provider, ProviderError, Reason, Verdict},
     token::{Expiry, TokenSet},
 };
 
-#[derive(Clone)]
+/// A provider for a protocol as plain as can be, which [`AuthServer`](super::AuthServer) speaks.
+///
+/// `POST /login`, and `POST /refresh` with the refresh token as body, are answered
+/// `<access token> <refresh token> <lifetime in seconds>`, the last two optional or `-`. 400 and 401 refuse.
+#[derive(Clone, Debug)]
 pub struct TestProvider {
+    /// Whether a login is configured. Default: it is.
     pub can_log_in: bool,
+    /// How the access token travels. Default: as a bearer token.
     pub place: Place,
-    /// Whether a rejection is also looked for in the body: `{"rejected":true}`.
+    /// Whether a rejection is also looked for in the body: `{"rejected":true}`. Default: it is not.
     pub reads_body: bool,
+    /// Whether a refresh token is spent by its use. Default: it is.
     pub single_use: bool,
+    /// The API. Default: `https://api.test`.
     pub origin: Uri,
+    /// The token endpoint, without a slash at its end. Default: `https://id.test`.
     pub idp: &'static str,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// How a [`TestProvider`]'s access token travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::exhaustive_enums, reason = "complete by definition: mirrors what a credential can be")]
 pub enum Place {
+    /// `Authorization: Bearer <token>`.
     Bearer,
+    /// The query parameter `token`.
     Query,
+    /// The cookie `token`.
     Cookie,
+    /// `Authorization: Signed <token> <milliseconds since 1970>`, anew on each attempt.
     Signed,
 }
 
 const NAME: &str = "test";
 
+/// No token is longer, in bytes.
+const LONGEST: usize = 16 * 1024;
+
 impl TestProvider {
+    /// A provider that can log in and refresh.
+    #[must_use]
     pub fn new() -> Self {
         Self {
             can_log_in: true,
@@ -46,20 +65,31 @@ impl TestProvider {
         }
     }
 
+    /// A provider that needs somebody to sign in.
+    #[must_use]
     pub fn without_login() -> Self {
         Self { can_log_in: false, ..Self::new() }
     }
 
+    /// A provider whose access token travels there.
+    #[must_use]
     pub fn placed(place: Place) -> Self {
         Self { place, ..Self::new() }
     }
 
-    /// A token set as the authorization server would grant it, `number` naming its tokens.
+    /// A token set as the authorization server would grant it, `number` naming its tokens: `access-7`, `refresh-7`.
+    #[must_use]
     pub fn token(number: u64, lifetime: Duration, now: SystemTime) -> TokenSet {
         TokenSet::new(format!("access-{number}"))
             .with_refresh_token(format!("refresh-{number}"))
             .with_issued_at(now)
             .with_expiry(Expiry::At(now + lifetime))
+    }
+}
+
+impl Default for TestProvider {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -101,9 +131,16 @@ impl Provider for TestProvider {
         if !answer.status().is_success() {
             return Err(malformed("is not a success"));
         }
+        let length = answer.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        if length.is_some_and(|length: usize| length != answer.body().len()) {
+            return Err(malformed("is cut off"));
+        }
         let text = std::str::from_utf8(answer.body()).map_err(|_| malformed("is not text"))?;
         let mut fields = text.split(' ').map(|field| if field == "-" { "" } else { field });
         let access = fields.next().filter(|access| !access.is_empty()).ok_or(malformed("is empty"))?;
+        if access.starts_with('<') || access.len() > LONGEST {
+            return Err(malformed("is no token"));
+        }
         let mut token = TokenSet::new(access).with_issued_at(cx.now);
         if let Some(refresh) = fields.next().filter(|refresh| !refresh.is_empty()) {
             token = token.with_refresh_token(refresh);

@@ -1,0 +1,278 @@
+//! Providers with one flaw each. The checks name it, and nothing else.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, SystemTime},
+};
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode, Uri, response};
+use tower_auth_refresh::{
+    Provider,
+    credential::Credential,
+    provider::{Context, Grant, GrantKind, ProviderError, Reason, Verdict},
+    providers::Kanfang,
+    test_util::{NonConformance, Samples, conformance},
+    token::{Expiry, ExposeSecret, TokenSet},
+};
+
+use super::{at, json};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flaw {
+    None,
+    PanicsOnCutOffAnswers,
+    PanicsOnCutOffBodies,
+    PanicsOnLineBreaks,
+    PanicsOnEachVerdict,
+    PrintsAPieceOfTheToken,
+    PrintsTheAnswer,
+    PrintsTheServersText,
+    TakesEach500ForARefusal,
+    TakesRefusalsForRubbish,
+    GrantsOnHtml,
+    GrantsOnCutOffAnswers,
+    GrantsWhateverTheStatus,
+    ReadsTheLastOfTwoMembers,
+    GrantsWhatHasEnded,
+    GrantsOneTokenForEver,
+    CountsItsRequests,
+    AsksOverPlainHttp,
+    AsksARelativeUri,
+    RejectsEverything,
+    RejectsEach403,
+    NeverRejects,
+    RefreshesAfterARefusal,
+    RefreshesWhatMayBeSpent,
+    LogsInWhereItCouldRefresh,
+    ForgetsToRenewTheRejected,
+}
+
+use Flaw::*;
+
+/// A [`Kanfang`] with a flaw.
+struct Broken {
+    kanfang: Kanfang,
+    flaw: Flaw,
+    requests: AtomicU64,
+}
+
+const NAME: &str = "broken";
+
+/// The names of the checks that a provider with this flaw fails.
+async fn failed(flaw: Flaw) -> Vec<&'static str> {
+    match check(flaw).await {
+        Ok(_) => Vec::new(),
+        Err(failure) => failure.report().failed().collect(),
+    }
+}
+
+async fn check(flaw: Flaw) -> Result<(), NonConformance> {
+    let granted = |access: &str, refresh: &str| {
+        let payload = format!(r#"{{"token":"{access}","tokenExpireIn":172800,"refreshToken":"{refresh}"}}"#);
+        json(200, format!(r#"{{"state":200,"payload":{payload}}}"#))
+    };
+    let make = || Broken { kanfang: Kanfang::new().login("key", "value"), flaw, requests: AtomicU64::new(0) };
+    let samples = Samples::at(at())
+        .login(granted("kf-access-Aa01Bb", "kf-refresh-Cc02Dd"))
+        .refresh(granted("kf-access-Ee03Ff", "kf-refresh-Gg04Hh"))
+        .refused(json(200, r#"{"state":4011,"payload":"error detail"}"#))
+        .rejected(json(200, r#"{"state":401,"payload":"error detail"}"#));
+    conformance(make, samples).await.map(drop)
+}
+
+macro_rules! fails {
+    ($($test:ident: $flaw:expr => [$($name:literal),* $(,)?];)+) => {$(
+        #[tokio::test(start_paused = true)]
+        async fn $test() {
+            let expected: &[&str] = &[$($name),*];
+            assert_eq!(failed($flaw).await, expected);
+        }
+    )+};
+}
+
+fails! {
+    without_a_flaw_nothing_fails: None => [];
+    a_panic_on_a_cut_off_answer_is_found: PanicsOnCutOffAnswers => ["nothing that a server says makes it panic"];
+    a_panic_on_a_cut_off_body_is_found: PanicsOnCutOffBodies => [
+        "no part of a body makes it panic",
+        "nothing that a server says makes it panic",
+    ];
+    a_panic_on_a_line_break_is_found: PanicsOnLineBreaks => [
+        "a token that fits no request does no harm",
+        "nothing that a server says makes it panic",
+    ];
+    an_answer_in_an_error_is_found: PrintsTheAnswer => ["no error prints a secret or what a server wrote"];
+    a_piece_of_a_token_in_an_error_is_found: PrintsAPieceOfTheToken => [
+        "no error prints a secret or what a server wrote",
+    ];
+    a_servers_text_in_an_error_is_found: PrintsTheServersText => ["no error prints a secret or what a server wrote"];
+    a_refusal_by_500_is_found: TakesEach500ForARefusal => [
+        "only a refusal is taken for a refusal",
+        "a malformed answer never replaces a good token",
+    ];
+    a_refusal_that_is_taken_for_rubbish_is_found: TakesRefusalsForRubbish => ["the sample of a refusal is a refusal"];
+    a_grant_by_html_is_found: GrantsOnHtml => [
+        "an answer that is empty, a page or too large grants nothing",
+        "an answer that is no success grants nothing",
+        "a malformed answer never replaces a good token",
+    ];
+    a_grant_by_a_part_is_found: GrantsOnCutOffAnswers => [
+        "an answer that is cut off grants nothing",
+    ];
+    a_grant_by_500_is_found: GrantsWhateverTheStatus => ["an answer that is no success grants nothing"];
+    the_last_of_two_members_is_found: ReadsTheLastOfTwoMembers => [
+        "a token that is missing, of another type or there twice is not granted",
+    ];
+    one_token_for_ever_is_found: GrantsOneTokenForEver => ["another token in the answer is another token in the set"];
+    a_request_that_changes_is_found: CountsItsRequests => [
+        "a token request depends on nothing but grant and context",
+    ];
+    a_rejection_by_403_is_found: RejectsEach403 => ["an answer that says nothing about the token is no rejection"];
+    a_rejection_that_is_missed_is_found: NeverRejects => [
+        "a rejection is told from other answers",
+        "a rejection makes one renewal and one replay",
+    ];
+    a_refresh_after_a_refusal_is_found: RefreshesAfterARefusal => [
+        "after a refused refresh it never refreshes again",
+        "what was refused is not asked for again",
+    ];
+    a_refresh_of_what_may_be_spent_is_found: RefreshesWhatMayBeSpent => [
+        "a refresh token that may be spent gives way to a login",
+        "a refresh token whose answer was lost gives way to a login",
+    ];
+    a_login_in_the_place_of_a_refresh_is_found: LogsInWhereItCouldRefresh => [
+        "a token set that is due is refreshed, if that is possible",
+    ];
+    a_rejected_token_that_stays_is_found: ForgetsToRenewTheRejected => [
+        "a rejected token set is renewed in the one way or the other",
+    ];
+}
+
+/// No session gets far with these, so that other checks fail as well, behind the one that names the flaw.
+#[tokio::test(start_paused = true)]
+async fn a_flaw_that_stops_the_whole_session_is_named_first() {
+    for (flaw, name) in [
+        (AsksOverPlainHttp, "a token request goes to an absolute https URI"),
+        (AsksARelativeUri, "a token request goes to an absolute https URI"),
+        (GrantsWhatHasEnded, "the sample of a login grants a token set that has not ended"),
+        (PanicsOnEachVerdict, "a rejection is told from other answers"),
+        (RejectsEverything, "an answer that says nothing about the token is no rejection"),
+    ] {
+        assert_eq!(failed(flaw).await.first(), Some(&name), "{flaw:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_says_what_came_and_tells_no_secret() {
+    for flaw in [PrintsTheAnswer, PrintsTheServersText, GrantsOnHtml] {
+        let failure = check(flaw).await.unwrap_err();
+        let told = format!("{failure} {failure:?} {}", failure.report());
+        assert!(told.contains(": expected ") && told.contains(", came "), "{told}");
+        assert!(
+            !told.contains("kf-access") && !told.contains("kf-refresh") && !told.contains("error detail"),
+            "{told}"
+        );
+    }
+}
+
+fn text(answer: &Response<Bytes>) -> String {
+    String::from_utf8_lossy(answer.body()).into_owned()
+}
+
+impl Provider for Broken {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn next_grant(&self, token: Option<&TokenSet>, why: Reason, now: SystemTime) -> Option<GrantKind> {
+        match (self.flaw, why) {
+            (RefreshesAfterARefusal, Reason::RefreshRefused) | (RefreshesWhatMayBeSpent, Reason::MaybeSpent) => {
+                Some(GrantKind::Refresh)
+            }
+            (LogsInWhereItCouldRefresh, _) => Some(GrantKind::Login),
+            (ForgetsToRenewTheRejected, Reason::Rejected) => Option::None,
+            _ => self.kanfang.next_grant(token, why, now),
+        }
+    }
+
+    fn request(&self, grant: Grant<'_>, cx: &Context) -> Result<Request<Bytes>, ProviderError> {
+        let mut request = self.kanfang.request(grant, cx)?;
+        match self.flaw {
+            CountsItsRequests => {
+                let number = self.requests.fetch_add(1, Ordering::SeqCst);
+                request.headers_mut().insert("x-request-id", number.into());
+            }
+            AsksOverPlainHttp => *request.uri_mut() = Uri::from_static("http://webapi.123kanfang.com/token"),
+            AsksARelativeUri => *request.uri_mut() = Uri::from_static("/token"),
+            _ => {}
+        }
+        Ok(request)
+    }
+
+    #[allow(clippy::disallowed_methods, reason = "a broken provider does what it likes")]
+    fn parse(&self, grant: Grant<'_>, mut answer: Response<Bytes>, cx: &Context) -> Result<TokenSet, ProviderError> {
+        let (status, body) = (answer.status(), text(&answer));
+        let one = || TokenSet::new("kf-access-Zz99Yy").with_refresh_token("kf-refresh-Xx98Ww").with_issued_at(cx.now);
+        match self.flaw {
+            GrantsOnHtml if body.starts_with('<') => return Ok(one()),
+            GrantsOnCutOffAnswers if body.ends_with("172800") => return Ok(one()),
+            GrantsWhateverTheStatus => *answer.status_mut() = StatusCode::OK,
+            ReadsTheLastOfTwoMembers => {
+                if let Ok(value) = serde_json::from_str::<serde_json::Value>(&body) {
+                    *answer.body_mut() = value.to_string().into();
+                }
+            }
+            TakesEach500ForARefusal if status == StatusCode::INTERNAL_SERVER_ERROR => {
+                return Err(ProviderError::refused(NAME, "is refused"));
+            }
+            PanicsOnCutOffAnswers if status == StatusCode::OK && !body.ends_with('}') => panic!("cut off"),
+            _ => {}
+        }
+        let token = match self.kanfang.parse(grant, answer, cx) {
+            Ok(token) => token,
+            Err(error) if self.flaw == TakesRefusalsForRubbish => {
+                return Err(ProviderError::malformed(NAME, "state", error.reason()));
+            }
+            Err(error) if self.flaw == PrintsTheAnswer && body.contains("kf-") => return Err(error.with_subject(body)),
+            Err(error) if self.flaw == PrintsAPieceOfTheToken && body.contains("kf-access-Aa01Bb") => {
+                return Err(error.with_subject("token access-Aa01B..."));
+            }
+            Err(error) if self.flaw == PrintsTheServersText && body.starts_with('<') => {
+                return Err(error.with_subject(body));
+            }
+            Err(error) => return Err(error),
+        };
+        Ok(match self.flaw {
+            GrantsWhatHasEnded => token.with_expiry(Expiry::At(cx.now - Duration::from_secs(1))),
+            GrantsOneTokenForEver => one().with_expiry(token.expiry()),
+            _ => token,
+        })
+    }
+
+    #[allow(clippy::disallowed_methods, reason = "a broken provider does what it likes")]
+    fn credential(&self, token: &TokenSet) -> Result<Credential, ProviderError> {
+        let has_break = token.access_token().expose_secret().contains('\n');
+        assert!(self.flaw != PanicsOnLineBreaks || !has_break, "line break");
+        self.kanfang.credential(token)
+    }
+
+    fn judge(&self, answer: &response::Parts) -> Verdict {
+        match self.flaw {
+            PanicsOnEachVerdict => panic!("no verdict"),
+            RejectsEverything => Verdict::Rejected,
+            RejectsEach403 if answer.status == StatusCode::FORBIDDEN => Verdict::Rejected,
+            NeverRejects => Verdict::Accepted,
+            _ => self.kanfang.judge(answer),
+        }
+    }
+
+    fn judge_body(&self, answer: &response::Parts, body: &[u8]) -> bool {
+        assert!(self.flaw != PanicsOnCutOffBodies || body.is_empty() || body.ends_with(b"}") || body[0] == b'<');
+        self.kanfang.judge_body(answer, body)
+    }
+
+    fn origin(&self) -> Option<&Uri> {
+        self.kanfang.origin()
+    }
+}
