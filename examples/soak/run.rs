@@ -110,6 +110,7 @@ impl Run {
     /// One request at the end, which must succeed.
     pub(crate) async fn last(&mut self, next: &mut u64) -> Result<(), BoxError> {
         self.witness.begin(&Batch::quiet());
+        self.witness.heal();
         self.advance(Jump::Onward);
         if !self.probe(next).await {
             self.account.wrong.push("the last request did not succeed".into());

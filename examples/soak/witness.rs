@@ -26,7 +26,9 @@ pub(crate) struct Witness {
 #[derive(Default)]
 struct Record {
     requests: HashMap<u64, Sends>,
-    /// What is still to go wrong in this batch.
+    /// Nothing goes wrong any more in this batch.
+    healed: bool,
+    /// What is still to go wrong in this batch at the token endpoint.
     outage: VecDeque<Fault>,
     latency: Duration,
     /// What went wrong in this batch at the token endpoint.
@@ -65,13 +67,16 @@ impl Witness {
         let mut record = self.record();
         record.requests.clear();
         record.struck.clear();
+        record.healed = false;
         record.outage = batch.outage.iter().copied().collect();
         record.latency = batch.latency;
     }
 
-    /// The outage is over.
+    /// From here on nothing goes wrong in this batch, neither at the token endpoint nor at the API.
     pub(crate) fn heal(&self) {
-        self.record().outage.clear();
+        let mut record = self.record();
+        record.outage.clear();
+        record.healed = true;
     }
 
     /// Turns true when a token has been granted in this batch.
@@ -108,7 +113,7 @@ impl Witness {
     pub(crate) fn next_send(&self, number: u64) -> Option<Fault> {
         let mut record = self.record();
         let send = record.requests.get(&number).map_or(0, |sends| sends.count);
-        let fault = api_fault(self.seed, number, send);
+        let fault = api_fault(self.seed, number, send).filter(|_| !record.healed);
         if let Some(fault) = fault {
             *record.faults.entry(fault).or_default() += 1;
         }
