@@ -1,7 +1,7 @@
 //! The tokens that a server granted: who holds what, until when, and what is spent.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -41,19 +41,22 @@ pub(crate) enum NotRenewed {
     DoubleSpent,
 }
 
-/// All pairs, current and past: an old token must be told from a foreign one.
+/// The pairs, current and past: an old token must be told from a foreign one. What has been of no use for as long as a
+/// refresh token lives is forgotten, so that a server can run for years.
 #[derive(Debug)]
 pub(crate) struct Ledger {
     pub(crate) lifetimes: Lifetimes,
     mint: Mint,
     serial: u64,
-    pairs: Vec<Pair>,
+    pairs: VecDeque<Pair>,
+    /// How many pairs are forgotten: so much are the numbers below ahead of the places in `pairs`.
+    forgotten: usize,
     by_token: HashMap<String, usize>,
 }
 
 impl Ledger {
     pub(crate) fn new(lifetimes: Lifetimes, mint: Mint) -> Self {
-        Self { lifetimes, mint, serial: 0, pairs: Vec::new(), by_token: HashMap::new() }
+        Self { lifetimes, mint, serial: 0, pairs: VecDeque::new(), forgotten: 0, by_token: HashMap::new() }
     }
 
     /// Begins a session.
@@ -64,12 +67,16 @@ impl Ledger {
 
     /// The pair that holds `access` as its access token, whether it is still good or not.
     pub(crate) fn by_access(&self, access: &str) -> Option<&Pair> {
-        self.pairs.get(*self.by_token.get(access)?).filter(|pair| pair.access == access)
+        self.by_token(access).filter(|pair| pair.access == access)
     }
 
     /// The pair that holds `refresh` as its refresh token, whether it is still good or not.
     pub(crate) fn by_refresh(&self, refresh: &str) -> Option<&Pair> {
-        self.pairs.get(*self.by_token.get(refresh)?).filter(|pair| pair.refresh == refresh)
+        self.by_token(refresh).filter(|pair| pair.refresh == refresh)
+    }
+
+    fn by_token(&self, token: &str) -> Option<&Pair> {
+        self.pairs.get(self.by_token.get(token)?.checked_sub(self.forgotten)?)
     }
 
     /// Whether `access` opens the API now. It does so until its expiry, also after its pair was renewed.
@@ -105,6 +112,7 @@ impl Ledger {
     }
 
     fn grant(&mut self, session: u64, now: SystemTime) -> Pair {
+        self.forget(now);
         let access_expires = now + self.lifetimes.access;
         let refresh_expires = now + self.lifetimes.refresh;
         let pair = Pair {
@@ -119,10 +127,24 @@ impl Ledger {
         };
         self.serial += 2;
         for token in [&pair.access, &pair.refresh] {
-            self.by_token.insert(token.clone(), self.pairs.len());
+            self.by_token.insert(token.clone(), self.forgotten + self.pairs.len());
         }
-        self.pairs.push(pair.clone());
+        self.pairs.push_back(pair.clone());
         pair
+    }
+
+    fn forget(&mut self, now: SystemTime) {
+        let longest = self.lifetimes.access.max(self.lifetimes.refresh);
+        while let Some(pair) = self.pairs.front() {
+            if now < pair.access_expires.max(pair.refresh_expires) + longest {
+                return;
+            }
+            for token in [&pair.access, &pair.refresh] {
+                self.by_token.remove(token);
+            }
+            self.pairs.pop_front();
+            self.forgotten += 1;
+        }
     }
 }
 

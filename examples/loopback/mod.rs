@@ -7,7 +7,7 @@
 //! [`Loopback::answer`] needs neither a socket nor a runtime, and never waits. [`serve`] puts it on a port of this
 //! machine, [`serve_connection`] on anything that reads and writes, and [`in_process`] behind a tower service.
 
-#![allow(dead_code, unused_imports, reason = "shared by the quickstart and the tests: neither uses everything")]
+#![allow(dead_code, unused_imports, reason = "shared by the examples and the tests: none uses everything")]
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -20,6 +20,7 @@ mod call;
 mod clock;
 mod counts;
 mod fashion_world;
+mod faults;
 mod kanfang;
 mod ledger;
 mod quectel;
@@ -41,6 +42,7 @@ pub(crate) use self::{
     clock::DemoClock,
     counts::{Counts, Outcome},
     fashion_world::FashionWorldApi,
+    faults::{Faults, Reply, Sent},
     kanfang::KanfangApi,
     quectel::QuectelApi,
     serve::{HttpClient, Server, http1_client, http2_client, in_process, serve, serve_connection},
@@ -76,6 +78,8 @@ pub(crate) struct Loopback {
     state: Arc<Mutex<State>>,
     /// How many business calls have yet to arrive before any is answered.
     missing: watch::Sender<usize>,
+    /// What goes wrong on the ways to this server; nothing unless told.
+    faults: Option<Arc<dyn Faults>>,
 }
 
 struct State {
@@ -90,22 +94,43 @@ impl Loopback {
 
     pub(crate) fn boxed(api: Box<dyn Api>, clock: impl Clock) -> Self {
         let state = State { api, counts: Counts::default() };
-        Self { clock: Arc::new(clock), state: Arc::new(Mutex::new(state)), missing: watch::Sender::new(0) }
+        Self {
+            clock: Arc::new(clock),
+            state: Arc::new(Mutex::new(state)),
+            missing: watch::Sender::new(0),
+            faults: None,
+        }
+    }
+
+    /// The same server behind ways on which things go wrong.
+    pub(crate) fn behind(mut self, faults: impl Faults) -> Self {
+        self.faults = Some(Arc::new(faults));
+        self
     }
 
     /// Answers one request. The answer is dated by the server's own clock, as a client may set its own by it.
     pub(crate) fn answer(&self, request: Request<Bytes>) -> Response<Bytes> {
+        self.handle(request).1
+    }
+
+    /// The same, and says what kind of answer it was.
+    pub(crate) fn handle(&self, request: Request<Bytes>) -> (Outcome, Response<Bytes>) {
         let now = self.clock.now().wall;
         let call = Call::read(request);
-        let mut response = {
+        let (outcome, mut response) = {
             let mut state = self.state();
             let (outcome, response) = state.api.handle(&call, now);
             state.counts.record(outcome);
-            response
+            (outcome, response)
         };
         let date = HeaderValue::from_str(&httpdate::fmt_http_date(now)).expect("a date is ASCII");
         response.headers_mut().insert(DATE, date);
-        response
+        (outcome, response)
+    }
+
+    /// Whether calls of this path are business, and not about tokens.
+    pub(crate) fn is_business(&self, path: &str) -> bool {
+        self.state().api.is_business(path)
     }
 
     /// Has the ways to this server answer no business call until `crowd` of them have arrived: then these really are
@@ -116,7 +141,7 @@ impl Loopback {
 
     /// Waits until the crowd is complete, if the path is one of business.
     pub(crate) async fn admit(&self, path: &str) {
-        if !self.state().api.is_business(path) {
+        if !self.is_business(path) {
             return;
         }
         let mut missing = self.missing.subscribe();

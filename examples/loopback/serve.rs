@@ -16,12 +16,15 @@ use tokio::{
     net::TcpListener,
     task::JoinSet,
 };
-use tower::Service;
+use tower::{BoxError, Service};
 
-use super::Loopback;
+use super::{Loopback, Reply};
 
-/// The client of the quickstart and the tests.
+/// The client of the examples and the tests.
 pub(crate) type HttpClient = Client<HttpConnector, Full<Bytes>>;
+
+/// How many requests a connection carries at once.
+const STREAMS: u32 = 1_000;
 
 /// A server on a port of this machine. Dropping it closes the port and all connections.
 pub(crate) struct Server {
@@ -61,10 +64,10 @@ pub(crate) async fn serve_connection<I>(api: Loopback, io: I)
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let service = hyper::service::service_fn(move |request: Request<Incoming>| respond(api.clone(), request));
+    let service = hyper::service::service_fn(move |request: Request<Incoming>| send(api.clone(), request));
     let mut server = auto::Builder::new(TokioExecutor::new());
-    // All requests of a round are under way at once, on one connection.
-    server.http2().max_concurrent_streams(1_000);
+    // All requests of a round are under way at once, on one connection; and all may be cancelled at once.
+    server.http2().max_concurrent_streams(STREAMS).max_pending_accept_reset_streams(STREAMS as usize);
     // A connection that breaks is the client's to notice.
     let _ = server.serve_connection(TokioIo::new(io), service).await;
 }
@@ -80,10 +83,24 @@ pub(crate) fn in_process(
 }
 
 async fn respond<B: Body>(api: Loopback, request: Request<B>) -> Result<Response<Full<Bytes>>, B::Error> {
+    Ok(api.answer(received(&api, request).await?).map(Full::new))
+}
+
+/// The same over a connection, where things can go wrong.
+async fn send(api: Loopback, request: Request<Incoming>) -> Result<Response<Reply>, BoxError> {
+    let request = received(&api, request).await?;
+    match api.faults.clone() {
+        Some(faults) => faults.send(api, request).await,
+        None => Ok(api.answer(request).map(Reply::whole)),
+    }
+}
+
+/// The whole request, once it is its turn.
+async fn received<B: Body>(api: &Loopback, request: Request<B>) -> Result<Request<Bytes>, B::Error> {
     let (head, body) = request.into_parts();
     let body = body.collect().await?.to_bytes();
     api.admit(head.uri.path()).await;
-    Ok(api.answer(Request::from_parts(head, body)).map(Full::new))
+    Ok(Request::from_parts(head, body))
 }
 
 /// A client that speaks HTTP/2 from the first byte, over one connection.
