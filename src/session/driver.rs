@@ -16,6 +16,7 @@ use crate::{
         Event, Issued, Session, Snapshot,
         failure::{AnswerHead, Failed},
         flight::Flight,
+        lifetime::later,
     },
 };
 
@@ -92,9 +93,9 @@ impl<P: Provider> Driver<P> {
     /// Asks the token endpoint once.
     async fn ask(&self, start: &Snapshot, why: Reason) -> Result<Granted, Failed> {
         let grant = self.grant(start, why)?;
-        let now = self.session.now();
+        let asked = self.session.now();
         let provider = self.session.provider();
-        let cx = self.session.context(now);
+        let cx = self.session.context(asked);
         let request =
             provider.request(grant, &cx).map_err(|error| Failed::before_sending(ErrorKind::Fault, Some(error)))?;
         self.check_uri(request.uri())?;
@@ -109,7 +110,7 @@ impl<P: Provider> Driver<P> {
             let answer = transport.send(request).await.map_err(Failed::transport)?;
             let now = self.session.now();
             let head = AnswerHead::new(answer.status(), answer.headers(), now.wall);
-            let read = provider.parse(grant, answer, &cx).and_then(|token| self.accept(token, now));
+            let read = provider.parse(grant, answer, &cx).and_then(|token| self.accept(token, later(asked, now)));
             read.map(|issued| (issued, grant.kind())).map_err(|error| Failed::answer(error, head, grant.kind()))
         }
         .await;

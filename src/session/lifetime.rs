@@ -89,6 +89,13 @@ impl Moment {
     }
 }
 
+/// `now`, its wall clock at least as far ahead of `asked` as the monotonic one: a lifetime that counts from `asked` does
+/// not grow when the wall clock is set back before the answer comes.
+pub(crate) fn later(asked: Now, now: Now) -> Now {
+    let passed = now.monotonic.saturating_duration_since(asked.monotonic);
+    Now { wall: asked.wall.checked_add(passed).map_or(now.wall, |wall| wall.max(now.wall)), ..now }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

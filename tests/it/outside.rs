@@ -158,6 +158,21 @@ async fn a_token_granted_after_the_wall_clock_was_set_back_lives_for_its_whole_l
 }
 
 #[tokio::test]
+async fn a_lifetime_does_not_grow_when_the_wall_clock_is_set_back_while_it_is_granted() {
+    let scene = Scene::aged(TestProvider::new(), LIFETIME);
+    scene.world.hold_idp();
+    let request = ByHand::started(send(&scene.client, get("/")));
+    until(|| scene.world.counts().refreshes == 1).await;
+    scene.world.clock.step_back(Duration::from_secs(86_400));
+    scene.world.release_idp();
+    assert_eq!(status(request.rest().await), OK);
+
+    scene.world.clock.advance(LIFETIME);
+
+    assert_eq!(scene.condition(), Condition::Expired);
+}
+
+#[tokio::test]
 async fn a_cool_down_does_not_freeze_when_the_wall_clock_is_set_back() {
     let scene = Scene::signed_out(TestProvider::new());
     scene.overload_idp("60");
