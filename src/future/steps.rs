@@ -65,14 +65,20 @@ where
                 }
                 Plan::Refuse(failure) => {
                     drop(current);
-                    self.landed(Err(failure), answer)
+                    self.give_up(failure, answer)
                 }
                 Plan::Wait => match self.session().join(current.generation) {
                     Joined::Flying(ticket) => Step::Go(State::Waiting { ticket, answer }),
                     Joined::Changed => continue,
                     Joined::Refused(failure) => {
+                        let is_usable = current.unexpired(now).is_some();
+                        // A rejected answer may speak of a token that has been replaced.
+                        let is_untried = answer.is_none() || current.generation != self.generation();
                         drop(current);
-                        self.landed(Err(failure), answer)
+                        match is_usable && is_untried {
+                            true => Step::Go(State::Readying { answer: answer.filter(Answer::is_read) }),
+                            false => self.give_up(failure, answer),
+                        }
                     }
                 },
             };
@@ -112,6 +118,16 @@ where
             }
             (Err(failure), _) => failure,
         };
+        drop(current);
+        self.give_up(failure, answer)
+    }
+
+    /// There is no token to go on with.
+    fn give_up(
+        &mut self,
+        failure: RefreshFailure,
+        answer: Option<Answer<S::ResponseBody>>,
+    ) -> Step<S::Future, S::ResponseBody> {
         match (answer, self.raise(&failure)) {
             (Some(answer), None) => Step::End(Ok(answer.into_response_after(failure))),
             (Some(_), Some(error)) => Step::End(Err(error)),

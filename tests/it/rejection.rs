@@ -139,6 +139,26 @@ async fn a_late_rejection_waits_for_a_new_token_when_the_current_one_has_ended_m
     assert_eq!(world.counts().token_calls(), 1);
 }
 
+#[tokio::test]
+async fn a_late_rejection_is_handed_back_when_the_current_token_has_ended_and_cannot_be_renewed() {
+    let world = World::new();
+    let session = rejected(&world);
+    let client = client(&world, &session);
+    world.hold_api();
+    let mut late = Box::pin(send(&client, get("/")));
+    assert!((&mut late).now_or_never().is_none());
+    world.script_idp(|_| Some(crate::scene::reply(StatusCode::BAD_REQUEST, "")));
+    session.set(TestProvider::token(8, Duration::ZERO, world.clock.wall())).unwrap();
+    assert_eq!(session.token().await.unwrap_err().kind(), ErrorKind::Refused);
+    world.release_api();
+
+    let answer = late.await.unwrap();
+
+    assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(answer.extensions().get::<RefreshFailure>().unwrap().kind(), ErrorKind::Refused);
+    assert_eq!(world.tokens(), ["Bearer access-7"]);
+}
+
 // ===== the number of replays =====
 
 #[tokio::test]
