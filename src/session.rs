@@ -98,15 +98,17 @@ impl<P: Provider> Session<P> {
                             landed => landed,
                         }
                     }
-                    Joined::Changed => Ok(()),
+                    Joined::Changed => Ok(None),
                     Joined::Refused(failure) => Err(failure),
                 },
             };
             let current = self.current();
             match (outcome, &current.token) {
                 // What a flight has just brought is used, however short its life.
-                (Ok(()), Some(issued)) if !current.is_held() => return Ok(issued.token.clone()),
-                (Ok(()), _) => {}
+                (Ok(brought), Some(issued)) if brought == Some(current.generation) && !current.is_held() => {
+                    return Ok(issued.token.clone());
+                }
+                (Ok(_), _) => {}
                 (Err(failure), _) => {
                     return current.unexpired(self.now()).map(|issued| issued.token.clone()).ok_or(failure.into());
                 }
@@ -114,7 +116,8 @@ impl<P: Provider> Session<P> {
         }
     }
 
-    /// Replaces the token set. Whoever waits for a flight goes on with this set; the flight's own result is discarded.
+    /// Replaces the token set. Whoever waits for a flight goes on with this set, as a new request would; the flight's own
+    /// result is discarded.
     ///
     /// # Errors
     /// [`InvalidToken`](ErrorKind::InvalidToken) when no request can carry the token; nothing changes then.
@@ -161,9 +164,9 @@ impl<P: Provider> Session<P> {
             let (ticket, signs_in) = joined?;
             match ticket.await {
                 // There was a flight, so the application wanted to be signed in: a sign-out came later, and has its way.
-                Ok(()) if self.current().signed_out => return Err(state::signed_out().into()),
+                Ok(_) if self.current().signed_out => return Err(state::signed_out().into()),
                 // A sign-in in progress serves all who ask.
-                landed if signs_in => return Ok(landed?),
+                landed if signs_in => return Ok(landed.map(drop)?),
                 // A refresh in progress may be spending its token: it ends first.
                 _ => {}
             }
@@ -277,7 +280,7 @@ impl<P: Provider> Session<P> {
             (flight, Some(event))
         });
         if let Some(flight) = flight {
-            flight.land(Ok(()));
+            flight.land(Ok(None));
             flight.call_off();
         }
     }

@@ -11,7 +11,7 @@ use crate::{
     http_service::HttpService,
     inspect::{InspectBody, ReadAhead, eligible},
     provider::{Provider, Verdict},
-    session::{Joined, Plan},
+    session::{Joined, Plan, flight::Outcome},
 };
 
 /// What one step of the state machine leads to.
@@ -95,20 +95,19 @@ where
 
     pub(super) fn landed(
         &mut self,
-        landed: Result<(), RefreshFailure>,
+        landed: Outcome,
         answer: Option<Answer<S::ResponseBody>>,
     ) -> Step<S::Future, S::ResponseBody> {
         let current = self.session().current();
         let failure = match (landed, &answer) {
             // What the flight brought is used, however short its life.
-            (Ok(()), _) if current.token.is_some() => {
-                let generation = current.generation;
+            (Ok(Some(brought)), _) if brought == current.generation => {
                 drop(current);
-                self.has_waited_for(generation);
+                self.has_waited_for(brought);
                 return Step::Go(State::Readying { answer: answer.filter(Answer::is_read) });
             }
-            // Signed out, and perhaps in again.
-            (Ok(()), _) => return Step::Go(State::Joining { answer }),
+            // Signed out, and perhaps in again; or a token set of the application's, which may be at its end.
+            (Ok(_), _) => return Step::Go(State::Joining { answer }),
             // Whatever became of that flight, the application has brought another token.
             (Err(_), Some(_)) if current.token.is_some() && current.generation != self.generation() => {
                 return Step::Go(State::Joining { answer });

@@ -172,7 +172,7 @@ impl<P: Provider> Driver<P> {
                 Ok((issued, kind)) => {
                     state.install(Arc::new(issued));
                     state.login_refused &= kind != GrantKind::Login;
-                    (Some(Ok(())), Some(Event::TokenChanged { generation: state.generation }))
+                    (Some(Ok(state.generation)), Some(Event::TokenChanged { generation: state.generation }))
                 }
                 Err(failed) => {
                     let failure = state.fail(&failed, self.sign_in, now, roll, self.session.policy());
@@ -183,12 +183,13 @@ impl<P: Provider> Driver<P> {
         });
         self.flight.land(match &landing {
             Some(Err((_, failure))) => Err(failure.clone()),
-            Some(Ok(())) | None => Ok(()),
+            Some(Ok(brought)) => Ok(Some(*brought)),
+            None => Ok(None),
         });
         self.landed = true;
         let generation = self.session.current().generation.get();
         match landing {
-            Some(Ok(())) => tracing::info!(generation, "a new token is in place"),
+            Some(Ok(_)) => tracing::info!(generation, "a new token is in place"),
             Some(Err((failed, _))) => tracing::warn!(generation, failure = %failed, "no new token"),
             None => tracing::debug!(generation, "the token set was replaced meanwhile; the answer is discarded"),
         }

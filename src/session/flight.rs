@@ -17,14 +17,15 @@ use tokio::sync::{Notify, futures::OwnedNotified};
 use crate::{
     error::{ErrorKind, RefreshFailure},
     rt::{self, Sleep, Task},
+    token::Generation,
 };
 
 /// What the flight's own timer is given to be late.
 const SLACK: Duration = Duration::from_secs(1);
 
-/// How a flight ended. `Ok` also when the application replaced the token set meanwhile: there is something newer to
-/// look at.
-pub(crate) type Outcome = Result<(), RefreshFailure>;
+/// How a flight ended: with the generation that it brought, or with none when the application replaced the token set
+/// meanwhile. Then there is something newer to look at.
+pub(crate) type Outcome = Result<Option<Generation>, RefreshFailure>;
 
 /// A handle to the one login or refresh in progress. Compared by identity.
 #[derive(Clone)]

@@ -231,6 +231,25 @@ async fn waiters_go_on_with_a_token_that_is_set_before_the_flight_has_an_answer(
 }
 
 #[tokio::test]
+async fn waiters_do_not_go_on_with_an_expired_token_that_is_set() {
+    let scene = Scene::aged(TestProvider::new(), LIFETIME);
+    scene.world.hold_idp();
+    let request = ByHand::started(send(&scene.client, get("/")));
+    let caller = ByHand::started(scene.session.token());
+    until(|| scene.world.counts().refreshes == 1).await;
+    scene.world.grant(20);
+    let expired = TestProvider::token(20, Duration::ZERO, scene.world.clock.wall());
+
+    scene.session.set(expired).unwrap();
+    scene.world.release_idp();
+
+    assert_eq!(status(request.rest().await), OK);
+    assert!(caller.rest().await.unwrap().expiry().time() > Some(scene.world.clock.wall()));
+    assert_eq!(scene.world.tokens(), ["Bearer access-21"]);
+    assert_eq!(scene.world.counts().refreshes, 2);
+}
+
+#[tokio::test]
 async fn a_late_refresh_does_not_overwrite_a_token_that_was_set_meanwhile() {
     let scene = Scene::aged(TestProvider::new(), LIFETIME);
     scene.world.hold_idp();
