@@ -19,6 +19,7 @@ mod hardening;
 #[path = "../../examples/loopback/mod.rs"]
 mod loopback;
 mod loopback_servers;
+mod model;
 mod origins;
 mod outside;
 mod providers;
