@@ -33,7 +33,7 @@ use sequence::{
 const SEEDS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/proptest-regressions/model.txt");
 
 /// `PROPTEST_CASES` asks for another number of sequences.
-const CASES: u32 = 1500;
+const CASES: u32 = 1200;
 
 #[test]
 fn whatever_happens_the_session_does_what_the_contract_says() {

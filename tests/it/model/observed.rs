@@ -24,6 +24,8 @@ pub struct Observed {
     pub waiting: Vec<Who>,
     /// Whether the token endpoint owes an answer.
     pub owed: bool,
+    /// Whether `settled()` returns at once.
+    pub settled: bool,
     pub status: Option<Standing>,
 }
 
@@ -80,7 +82,7 @@ impl Observed {
     }
 
     fn lines(&self) -> Vec<String> {
-        let Self { sent, asked, ended, heard, at_the_api, waiting, owed, status } = self;
+        let Self { sent, asked, ended, heard, at_the_api, waiting, owed, settled, status } = self;
         vec![
             format!("sent {sent:?}"),
             format!("asked {asked:?}"),
@@ -88,7 +90,7 @@ impl Observed {
             format!("heard {heard:?}"),
             format!("at the API {at_the_api:?}"),
             format!("waiting {waiting:?}"),
-            format!("owed {owed}"),
+            format!("owed {owed}, settled {settled}"),
             format!("{status:?}"),
         ]
     }

@@ -267,6 +267,7 @@ impl Reference {
         seen.at_the_api = self.at_the_api();
         seen.waiting = self.waiting();
         seen.owed = self.flight.as_ref().is_some_and(|flight| flight.asked.is_some());
+        seen.settled = self.flight.is_none();
         seen.status = Some(self.standing());
         seen
     }

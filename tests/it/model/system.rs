@@ -191,6 +191,7 @@ impl System {
         seen.at_the_api.sort_unstable();
         seen.waiting = self.callers.keys().filter(|caller| !seen.at_the_api.contains(caller)).copied().collect();
         seen.owed = !self.endpoint.open().is_empty();
+        seen.settled = self.session.settled().now_or_never().is_some();
         seen.status = Some(self.standing());
         seen
     }
