@@ -1,5 +1,8 @@
 //! The engine against a model of what it promises: random sequences of everything that can happen to a session, with
 //! what can be seen of it compared after each moment.
+//!
+//! A failure tells the story of the shortest sequence, and the call that plays it: as a test of its own, below, it
+//! stays.
 
 mod callers;
 mod flight;
@@ -16,7 +19,6 @@ use proptest::{
     prelude::*,
     test_runner::{Config, FileFailurePersistence, TestError, TestRunner},
 };
-
 use tower_auth_refresh::error::ErrorKind;
 
 use observed::{Ask, Ending, Failure, Observed};
@@ -149,6 +151,21 @@ fn a_backoff_is_not_shortened_when_the_machine_sleeps_in_it() {
 
     assert_eq!(played(scene, &sequence[..4]).asked, [Ask::Login]);
     assert_eq!(played(scene, &sequence).asked, [Ask::Login; 2]);
+}
+
+#[test]
+fn the_longest_backoff_is_five_minutes_with_a_usable_token_and_half_a_minute_without() {
+    let day = Set { lifetime: Some(86_400), refresh_token: true };
+    for (first, longest) in [(Some(day), 300_000), (None, 30_000)] {
+        let scene = Scene { first, ..SCENE };
+        let due = vec![Pass(Until(SoftPoint, 0)), Request];
+        let outage = vec![Endpoint(Says(503, None)), Pass(Until(BackoffEnd, 0)), Request];
+        let too_early = vec![Endpoint(Says(503, None)), Pass(Millis(longest - 1)), Request];
+        let sequence = [vec![due], vec![outage; 10], vec![too_early, vec![Pass(Millis(1)), Request]]].concat();
+
+        assert_eq!(played(scene, &sequence[..12]).asked.len(), 11);
+        assert_eq!(played(scene, &sequence).asked.len(), 12);
+    }
 }
 
 #[test]

@@ -122,10 +122,12 @@ impl Play<'_> {
                 }
             }
             Action::Pass(amount) => {
+                self.settle().await?;
                 let passed = self.how_far(amount, false);
                 self.pass(1, passed).await?;
             }
             Action::Stall(amount) => {
+                self.settle().await?;
                 let passed = self.how_far(amount, false);
                 self.pass(0, passed).await?;
             }
@@ -153,7 +155,6 @@ impl Play<'_> {
 
     /// Time passes for a program that runs: what is due in between happens in between.
     async fn pass(&mut self, wall: Millis, mut passed: Millis) -> Result<(), Difference> {
-        self.settle().await?;
         while passed > 0 {
             let next = self.reference.until_deadline().map_or(passed, |deadline| deadline.clamp(1, passed));
             let clocks = if wall == 1 { "time passes" } else { "the wall clock stands still" };

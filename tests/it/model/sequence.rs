@@ -36,7 +36,7 @@ pub enum Action {
     Endpoint(Endpoint),
     /// One of those who have not got what they asked for goes away.
     GoAway(usize),
-    /// Time passes.
+    /// Time passes, and gives everybody the time to do what there is to do.
     Pass(Amount),
     /// The machine sleeps: only the wall clock goes on.
     Sleep(Amount),
