@@ -23,6 +23,7 @@ mod keeper;
 #[path = "../../examples/loopback/mod.rs"]
 mod loopback;
 mod loopback_servers;
+mod model;
 mod origins;
 mod outside;
 mod policy;
