@@ -237,6 +237,8 @@ fn what_is_not_of_the_form_is_refused_by_the_name_of_its_member() {
         (r#""scope":"s3cr3t""#, "scope is not known"),
         (r#""Access_Token":"s3cr3t""#, "a member is not known"),
         (r#""s3cr3t.with.the.form.of.a.token":1"#, "a member is not known"),
+        (r#""abcdefghijklmnopqrstuvwxyz-abcde":1"#, "abcdefghijklmnopqrstuvwxyz-abcde is not known"),
+        (r#""abcdefghijklmnopqrstuvwxyz-abcdef":1"#, "a member is not known"),
         (r#""":1"#, "a member is not known"),
     ] {
         let refused = refused(&with(member));
@@ -263,6 +265,7 @@ fn version_and_access_token_are_required() {
         (r#"{"version":1,"access_token":null}"#, "access_token is missing"),
         (r#"{"version":1,"access_token":""}"#, "access_token is empty or not a string"),
         (r#"{"version":1,"access_token":5}"#, "access_token is empty or not a string"),
+        (r#"{"version":1,"version":2,"access_token":"a"}"#, "version stands twice"),
         (r#"{"version":"1","access_token":"a"}"#, "version is not a whole number"),
         (r#"{"version":1.0,"access_token":"a"}"#, "version is not a whole number"),
         (r#"{"version":-1,"access_token":"a"}"#, "version is not a whole number"),
