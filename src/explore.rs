@@ -15,6 +15,7 @@ mod scene;
 mod scenes;
 mod shuttle;
 mod steps;
+mod tests;
 mod world;
 
 use executor::Run;

@@ -45,6 +45,14 @@ pub(super) struct Run {
     pub(super) generations: RefCell<Vec<(u64, Option<u32>)>>,
 }
 
+/// The flights since the last change from outside.
+pub(super) struct Flights {
+    pub(super) counting: usize,
+    pub(super) under_way: usize,
+    /// Whether those before it have been called off.
+    pub(super) are_called_off: bool,
+}
+
 /// What may still happen beside what must.
 struct Left {
     drops: Cell<usize>,
@@ -212,12 +220,15 @@ impl Run {
         self.tasks.borrow_mut().iter_mut().for_each(Task::supersede);
     }
 
-    /// Flights under way that nothing has superseded, and whether each that something has was called off.
-    pub(super) fn flights(&self) -> (usize, bool) {
+    pub(super) fn flights(&self) -> Flights {
         let tasks = self.tasks.borrow();
-        let flights = || tasks.iter().filter(|task| task.is_flight() && !task.is_done());
-        let superseded = flights().filter(|task| task.is_superseded());
-        (flights().filter(|task| !task.is_superseded()).count(), superseded.into_iter().all(Task::is_aborted))
+        let (superseded, counting): (Vec<_>, Vec<_>) =
+            tasks.iter().filter(|task| task.is_flight()).partition(|task| task.is_superseded());
+        Flights {
+            counting: counting.len(),
+            under_way: counting.iter().filter(|task| !task.is_done()).count(),
+            are_called_off: superseded.iter().all(|task| task.is_done() || task.is_aborted()),
+        }
     }
 
     /// After all that, and after any backoff, the session serves one more request.

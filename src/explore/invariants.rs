@@ -76,12 +76,16 @@ fn number_in(current: &Snapshot) -> Result<Option<u32>, String> {
 
 /// One flight at most, and it is the one that is known.
 fn flights(run: &Run) -> Result<(), String> {
-    let (flights, are_called_off) = run.flights();
-    if !are_called_off {
+    let flights = run.flights();
+    if !flights.are_called_off {
         return Err("a superseded flight was not called off".into());
     }
-    let is_known = run.session.current().flight.is_some();
-    match flights {
+    let current = run.session.current();
+    if flights.counting == 0 && current.failure.is_some() {
+        return Err("a superseded flight has left its failure behind".into());
+    }
+    let is_known = current.flight.is_some();
+    match flights.under_way {
         _ if run.world.state().may_be_lost => Ok(()),
         0 if is_known => Err("there is a flight that nobody flies".into()),
         0 => Ok(()),

@@ -8,6 +8,7 @@ pub(super) use api::Api;
 pub(super) use timer::Timer;
 
 use std::{
+    panic::resume_unwind,
     sync::{Arc, Mutex, MutexGuard, OnceLock},
     task::{Context, Poll, Waker},
     time::{Duration, Instant, UNIX_EPOCH},
@@ -33,6 +34,8 @@ pub(super) struct State {
     pub(super) server: Server,
     pub(super) pace: Pace,
     pub(super) now: Now,
+    /// How often somebody has asked for the time.
+    reads: usize,
     pub(super) sent: Vec<Sent>,
     pub(super) calls: Vec<Call>,
     pub(super) timers: Vec<Timer>,
@@ -97,6 +100,7 @@ impl World {
             server,
             pace: Pace::Stepped,
             now: Now { wall, monotonic },
+            reads: 0,
             sent: Vec::new(),
             calls: Vec::new(),
             timers: Vec::new(),
@@ -179,9 +183,20 @@ impl State {
     }
 }
 
+/// Whoever asks so often for the time in one schedule goes round in circles.
+const SPINNING: usize = 10_000;
+
 impl Clock for World {
     fn now(&self) -> Now {
-        self.state().now
+        let mut state = self.state();
+        state.reads += 1;
+        let (now, reads) = (state.now, state.reads);
+        drop(state);
+        if reads > SPINNING {
+            self.violated("a task goes round in circles");
+            resume_unwind(Box::new("stopped"));
+        }
+        now
     }
 }
 

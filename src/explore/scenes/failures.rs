@@ -56,7 +56,7 @@ fn a_lost_answer_without_a_login_is_asked_for_once_more() {
     walk(&Scene {
         drops: 1,
         token_calls: 2,
-        ..Scene::new("two requests, hard, no login, the answer is lost, one dropped", Start::Hard, [Request; 2])
+        ..Scene::new("three requests, hard, no login, the answer is lost, one dropped", Start::Hard, [Request; 3])
             .without_login()
             .faults(1, &[], &[Lose, NotSent])
     });
@@ -107,6 +107,6 @@ fn a_waiter_without_patience_gives_the_flight_up_for_all() {
     walk(&Scene {
         fires: Fires::Any,
         token_calls: 2,
-        ..Scene::new("two requests, expired, any timer fires", Start::Expired, [Request; 2])
+        ..Scene::new("three requests, expired, any timer fires", Start::Expired, [Request; 3])
     });
 }

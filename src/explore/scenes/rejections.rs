@@ -20,7 +20,7 @@ fn rejected_requests_share_one_refresh_however_late_each_rejection_comes() {
 fn a_late_rejection_starts_no_second_refresh_after_a_failed_one() {
     walk(&Scene {
         ends: |end| end.refreshes == 1,
-        ..Scene::new("two rejected requests, the refresh fails", Start::Rejected, [Request; 2]).faults(
+        ..Scene::new("three rejected requests, the refresh fails", Start::Rejected, [Request; 3]).faults(
             1,
             &[],
             &[Unavailable, NotSent, Lose],
