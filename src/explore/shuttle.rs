@@ -44,8 +44,8 @@ const SCHEDULES: usize = 10_000;
 /// Seeds of schedules that once failed, each behind the name of its scene.
 const REGRESSIONS: &str = include_str!("shuttle/regressions.txt");
 
-/// Draws schedules of a scene, the failed ones of old first. A seed that fails is printed, and goes into the file of
-/// regressions. `SHUTTLE_RANDOM_SEED` draws others.
+/// Draws schedules of a scene, those that failed before first. A seed that fails is printed, and goes into the file of
+/// regressions. With `SHUTTLE_RANDOM_SEED` others are drawn.
 fn draw(scene: fn() -> Scene) {
     let name = scene().name;
     let regressions = REGRESSIONS.lines().filter_map(|line| line.strip_prefix(name)?.trim().parse().ok());
