@@ -9,6 +9,8 @@ pub mod clock;
 pub mod credential;
 mod decide;
 pub mod error;
+#[cfg(test)]
+mod explore;
 pub mod future;
 #[cfg(fuzzing)]
 #[doc(hidden)]

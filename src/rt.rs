@@ -1,22 +1,20 @@
 //! The private seam to the runtime: everything that spawns or waits for time goes through here.
 
+mod on_tokio;
+#[cfg(test)]
+pub(crate) mod stand_in;
+
 use std::{
     future::{Future, poll_fn},
-    panic::catch_unwind,
     pin::{Pin, pin},
-    task::{Context, Poll},
+    task::Poll,
     time::Duration,
 };
 
-use tokio::runtime::Handle;
-
-/// A spawned task that can be told to stop.
-#[derive(Debug)]
-pub(crate) struct Task(tokio::task::AbortHandle);
-
-/// A timer, once it runs. Boxed: where one is needed, a network round trip follows.
-#[derive(Debug)]
-pub(crate) struct Sleep(Pin<Box<tokio::time::Sleep>>);
+#[cfg(not(test))]
+pub(crate) use on_tokio::{Sleep, Task, sleep, spawn};
+#[cfg(test)]
+pub(crate) use stand_in::{Sleep, Task, interleave, sleep, spawn};
 
 /// Why a future was given up.
 #[derive(Debug)]
@@ -32,20 +30,6 @@ pub(crate) fn is_there() -> bool {
     sleep(Duration::ZERO).is_some()
 }
 
-/// Runs `future` on the current runtime; `None` (and `future` dropped) where there is none.
-pub(crate) fn spawn(future: impl Future<Output = ()> + Send + 'static) -> Option<Task> {
-    Some(Task(Handle::try_current().ok()?.spawn(future).abort_handle()))
-}
-
-/// A timer that starts now, or `None` where there is no runtime, or one that was built without a timer.
-#[allow(clippy::disallowed_methods, reason = "the private seam to the runtime")]
-pub(crate) fn sleep(duration: Duration) -> Option<Sleep> {
-    Handle::try_current().ok()?;
-    // tokio has no way to ask for the timer but to panic.
-    let sleep = catch_unwind(|| Box::pin(tokio::time::sleep(duration)));
-    sleep.ok().map(Sleep)
-}
-
 /// Drops `future` when it takes longer than `limit`. Called from spawned tasks only, so that there is a runtime.
 pub(crate) async fn timeout<T>(limit: Duration, future: impl Future<Output = T>) -> Result<T, NotInTime> {
     let mut limit = sleep(limit).ok_or(NotInTime::NoTimer)?;
@@ -57,16 +41,7 @@ pub(crate) async fn timeout<T>(limit: Duration, future: impl Future<Output = T>)
     .await
 }
 
-impl Task {
-    pub(crate) fn abort(&self) {
-        self.0.abort();
-    }
-}
-
-impl Future for Sleep {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.0.as_mut().poll(cx)
-    }
-}
+/// Marks a place where another thread may run in between, for the explorers of schedules. Nothing outside of tests.
+#[cfg(not(test))]
+#[inline(always)]
+pub(crate) fn interleave() {}

@@ -323,6 +323,7 @@ impl<P: Provider> Session<P> {
 
     /// Makes one transition: the next snapshot from the current one, published as a whole.
     fn transition<T>(&self, change: impl FnOnce(&mut Snapshot) -> (T, Option<Event>)) -> T {
+        rt::interleave();
         // A panic cannot leave anything half done: the snapshot is published in one store.
         let _turn = self.0.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let mut next = Snapshot::clone(&self.0.current.load());

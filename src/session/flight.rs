@@ -124,6 +124,7 @@ impl Future for Ticket {
         if let Some(outcome) = this.flight.0.outcome.get() {
             return Poll::Ready(outcome.clone());
         }
+        rt::interleave();
         if this.landed.poll(cx).is_pending() {
             match this.patience.get_or_insert_with(|| rt::sleep(this.flight.0.patience)) {
                 Some(patience) => ready!(Pin::new(patience).poll(cx)),

@@ -71,7 +71,8 @@ impl Life {
     /// clock says so, and both clocks are as they are now. `jitter` is in percent of the range.
     pub fn new(whole: Millis, from: Clocks, now: Clocks, jitter: Millis) -> Self {
         let passed = now.since(from);
-        let at = |age: Millis| Point { wall: now.wall - passed + age, monotonic: now.monotonic + (age - passed).max(0) };
+        let at =
+            |age: Millis| Point { wall: now.wall - passed + age, monotonic: now.monotonic + (age - passed).max(0) };
         let hard = HARD.min(whole / 20);
         let soft = SOFT.min(whole / 5) + whole / 10 * jitter / 100;
         Self { soft: at(whole - soft), hard: at(whole - hard), end: at(whole), half: at((whole / 2).max(1000)) }

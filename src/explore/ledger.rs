@@ -1,0 +1,169 @@
+//! What may be sent, kept apart from what the session believes: by the servers, and by whoever calls from outside.
+
+use super::scene::Reply;
+
+/// Token sets are known by their numbers.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    has_login: bool,
+    revokes: bool,
+    last: u32,
+    /// What the API takes.
+    valid: Vec<u32>,
+    /// What the session may hold: what came first, was set, or was granted to a flight that counts, since the last
+    /// change from outside.
+    usable: Vec<u32>,
+    pub(super) signed_out: bool,
+    pub(super) login_refused: bool,
+    /// What the API has refused to a request that was sent for the first time.
+    rejected: Vec<u32>,
+    /// Refresh tokens that were sent, once for each time of which it is not proven that nothing was spent.
+    doubtful: Vec<u32>,
+    /// Refresh tokens that the server has spent.
+    spent: Vec<u32>,
+    refused: Vec<u32>,
+}
+
+impl Ledger {
+    pub(super) fn new(has_login: bool, revokes: bool) -> Self {
+        Self {
+            has_login,
+            revokes,
+            last: 1,
+            valid: Vec::new(),
+            usable: Vec::new(),
+            signed_out: false,
+            login_refused: false,
+            rejected: Vec::new(),
+            doubtful: Vec::new(),
+            spent: Vec::new(),
+            refused: Vec::new(),
+        }
+    }
+
+    pub(super) fn starts_with(&mut self, number: u32, is_valid: bool) {
+        self.usable.push(number);
+        if is_valid {
+            self.valid.push(number);
+        }
+    }
+
+    // ===== from outside =====
+
+    pub(super) fn set(&mut self, number: u32) {
+        self.valid.push(number);
+        self.usable = vec![number];
+        self.signed_out = false;
+    }
+
+    pub(super) fn sign_out(&mut self) {
+        self.usable.clear();
+        self.signed_out = true;
+    }
+
+    // ===== the token endpoint =====
+
+    /// A token call has been sent, a refresh of this number or a login.
+    pub(super) fn called(&mut self, refreshes: Option<u32>) -> Result<(), String> {
+        let Some(number) = refreshes else {
+            if !self.has_login {
+                return Err("a login was sent where there is none".into());
+            }
+            return Ok(());
+        };
+        if !self.usable.contains(&number) {
+            return Err(format!("refresh token {number} was sent, which the session should not have"));
+        }
+        if self.refused.contains(&number) {
+            return Err(format!("refresh token {number} was sent again after it had been refused"));
+        }
+        match self.doubtful.iter().filter(|doubtful| **doubtful == number).count() {
+            0 => {}
+            _ if self.can_log_in() => {
+                return Err(format!("refresh token {number} was sent again, although a login was possible"));
+            }
+            1 => {}
+            _ => return Err(format!("refresh token {number} was sent a third time")),
+        }
+        self.doubtful.push(number);
+        Ok(())
+    }
+
+    pub(super) fn can_log_in(&self) -> bool {
+        self.has_login && !self.login_refused
+    }
+
+    /// Whether the server has spent it, and refuses it from now on.
+    pub(super) fn is_spent(&self, refreshes: Option<u32>) -> bool {
+        refreshes.is_some_and(|number| self.spent.contains(&number))
+    }
+
+    /// Whether this token set can be renewed no more.
+    pub(super) fn is_dead(&self, number: Option<u32>) -> bool {
+        !self.can_log_in() && number.is_none_or(|number| self.refused.contains(&number))
+    }
+
+    /// The server answers, and the number of the token set that it has made, if any, is returned. `counts` says whether
+    /// the flight that asked has not been superseded.
+    pub(super) fn answered(&mut self, refreshes: Option<u32>, reply: Reply, counts: bool) -> Option<u32> {
+        match (reply, refreshes) {
+            (Reply::Grant | Reply::Lose | Reply::Poison, _) => {
+                self.last += 1;
+                self.valid.push(self.last);
+                if let Some(old) = refreshes {
+                    self.spent.push(old);
+                    self.valid.retain(|number| !self.revokes || *number != old);
+                }
+                if counts && reply == Reply::Grant {
+                    self.usable.push(self.last);
+                }
+                return Some(self.last);
+            }
+            (Reply::Refuse, Some(number)) => self.refused.push(number),
+            (Reply::Refuse, None) => self.login_refused = true,
+            (Reply::NotSent | Reply::Unavailable, Some(number)) => {
+                let last = self.doubtful.iter().rposition(|doubtful| *doubtful == number);
+                last.map(|last| self.doubtful.swap_remove(last));
+            }
+            (Reply::NotSent | Reply::Unavailable, None) => {}
+        }
+        None
+    }
+
+    /// Nobody listens to the answer any more. The worst is assumed: the server spent the token.
+    pub(super) fn abandoned(&mut self, refreshes: Option<u32>) {
+        if let Some(number) = refreshes {
+            self.spent.push(number);
+        }
+    }
+
+    // ===== the API =====
+
+    /// A request has been sent with the token of this number, while `current` was in place and a flight may have been
+    /// under way.
+    pub(super) fn sent(&self, number: Option<u32>, current: Option<u32>, flying: bool) -> Result<(), String> {
+        let Some(number) = number else { return Err("a request was sent without a token".into()) };
+        if !self.usable.contains(&number) {
+            return Err(format!("a request was sent with token {number}, which the session should not have"));
+        }
+        if current != Some(number) {
+            return Err(format!("a request was sent with token {number} while {current:?} was in place"));
+        }
+        if flying && self.rejected.contains(&number) {
+            return Err(format!("a request was sent with token {number}, known to be rejected, during the flight"));
+        }
+        Ok(())
+    }
+
+    pub(super) fn is_valid(&self, number: Option<u32>) -> bool {
+        number.is_some_and(|number| self.valid.contains(&number))
+    }
+
+    pub(super) fn rejected(&mut self, number: Option<u32>) {
+        self.rejected.extend(number.filter(|number| !self.rejected.contains(number)));
+    }
+
+    pub(super) fn may_hold(&self, number: u32) -> bool {
+        self.usable.contains(&number)
+    }
+}
