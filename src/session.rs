@@ -9,6 +9,7 @@ mod keeper;
 mod lifetime;
 mod plan;
 mod policy;
+mod reading;
 mod skew;
 mod state;
 mod status;
@@ -116,12 +117,12 @@ impl<P: Provider> Session<P> {
                     return Ok(issued.token.clone());
                 }
                 (Ok(_), _) => {}
-                (Err(failure), _) => {
-                    return current
-                        .servable(self.now(), self.policy())
-                        .map(|issued| issued.token.clone())
-                        .ok_or(failure.into());
-                }
+                (Err(failure), _) => match current.servable(self.now(), self.policy()) {
+                    // Rejected, and its successor is fetched by now.
+                    Some(_) if current.is_held() => {}
+                    Some(issued) => return Ok(issued.token.clone()),
+                    None => return Err(failure.into()),
+                },
             }
         }
     }
@@ -132,7 +133,7 @@ impl<P: Provider> Session<P> {
     /// # Errors
     /// [`InvalidToken`](ErrorKind::InvalidToken) when no request can carry the token; nothing changes then.
     pub fn set(&self, token: TokenSet) -> Result<(), Error> {
-        let issued = Arc::new(self.issue(token, self.now()).map_err(Error::invalid_token)?);
+        let issued = Arc::new(self.issue(token, self.policy().roll(), self.now()).map_err(Error::invalid_token)?);
         self.supersede(|state| {
             state.install(issued);
             Event::TokenChanged { generation: state.generation }
@@ -302,9 +303,9 @@ impl<P: Provider> Session<P> {
     }
 
     /// A token set with all that is computed once per generation.
-    fn issue(&self, token: TokenSet, now: Now) -> Result<Issued, ProviderError> {
+    fn issue(&self, token: TokenSet, roll: f64, now: Now) -> Result<Issued, ProviderError> {
         let credential = self.0.provider.credential(&token)?;
-        let lifetime = Lifetime::new(&token, self.policy(), self.policy().roll(), now);
+        let lifetime = Lifetime::new(&token, self.policy(), roll, now);
         Ok(Issued { token, credential, lifetime })
     }
 

@@ -10,13 +10,13 @@ use http::{Uri, uri::Scheme};
 use crate::{
     clock::Now,
     error::ErrorKind,
-    provider::{Context, Grant, GrantKind, Provider, ProviderError, ProviderErrorKind, Reason},
+    provider::{Grant, GrantKind, Provider, ProviderError, Reason},
     rt,
     session::{
         Event, Issued, Session, Snapshot,
         failure::{AnswerHead, Failed},
         flight::Flight,
-        skew::Skew,
+        reading::{Read, Reading},
     },
 };
 
@@ -49,8 +49,11 @@ impl<P: Provider> Driver<P> {
             Err(rt::NotInTime::Elapsed) => Err(Failed::of_kind(ErrorKind::TimedOut)),
             Err(rt::NotInTime::NoTimer) => Err(Failed::before_sending(ErrorKind::NoRuntime, None)),
         };
-        let roll = if outcome.is_err() { self.session.policy().roll() } else { 0.0 };
-        let now = self.session.now();
+        // A grant is put in place without any more of the application's code.
+        let (now, roll) = match &outcome {
+            Ok(_) => (self.started, 0.0),
+            Err(_) => (self.session.now(), self.session.policy().roll()),
+        };
         self.land(outcome, now, roll);
     }
 
@@ -77,7 +80,7 @@ impl<P: Provider> Driver<P> {
     }
 
     fn grant<'a>(&self, start: &'a Snapshot, why: Reason) -> Result<Grant<'a>, Failed> {
-        let token = start.token.as_ref().map(|issued| &issued.token);
+        let token = start.renewed_from();
         let kind = self.session.provider().next_grant(token, why, self.session.now().wall);
         match (kind, token) {
             (Some(GrantKind::Login), _) if start.login_refused && !self.sign_in => match why {
@@ -95,6 +98,8 @@ impl<P: Provider> Driver<P> {
         let grant = self.grant(start, why)?;
         let provider = self.session.provider();
         let asked = self.session.0.clock.now();
+        // Now and not when there is a token set to lose: it is the application's code.
+        let roll = self.session.policy().roll();
         let cx = self.session.context(self.session.current().skew.correct(asked));
         let request =
             provider.request(grant, &cx).map_err(|error| Failed::before_sending(ErrorKind::Fault, Some(error)))?;
@@ -111,18 +116,22 @@ impl<P: Provider> Driver<P> {
                 transport.send(request, self.session.policy().token_answer_limit).await.map_err(Failed::transport)?;
             let answered = self.session.0.clock.now();
             let known = self.session.current().skew;
-            // Learned before the answer is read, because its times may be absolute.
-            let asked = asked.seen_from(answered);
-            let skew = Skew::learn(&answer, asked.wall, answered.wall).unwrap_or(known);
-            let (cx, now) = (Context { now: skew.correct(asked).wall, ..cx }, skew.correct(answered));
-            let head = AnswerHead::new(answer.status(), answer.headers(), now.wall);
-            let read = provider.parse(grant, answer, &cx).and_then(|token| self.accept(token, now));
-            // What the provider cannot read may be anybody's, and so may be its date.
-            let is_readable = !matches!(&read, Err(error) if error.kind() == ProviderErrorKind::Malformed);
-            if is_readable && skew != known {
+            let head = AnswerHead::new(answer.status(), answer.headers(), known.correct(answered).wall);
+            let reading = Reading { provider, grant, cx, asked: asked.seen_from(answered), answered };
+            let issue = |token, now| self.session.issue(token, roll, now);
+            let (read, skew) = reading.read(answer, known, issue);
+            if skew != known {
                 self.change(|state| state.skew = skew);
             }
-            read.map(|issued| (issued, grant.kind())).map_err(|error| Failed::answer(error, head, grant.kind()))
+            let error = match read {
+                Ok(Read::Granted(issued)) => return Ok((issued, grant.kind())),
+                Ok(Read::Ended(token)) => {
+                    self.change(|state| state.keep_ended(grant.kind(), token));
+                    ProviderError::malformed(provider.name(), "expiry", "has already passed")
+                }
+                Err(error) => error,
+            };
+            Err(Failed::answer(error, head, grant.kind()))
         }
         .await;
         // What was in doubt before this attempt stays in doubt after it.
@@ -130,13 +139,6 @@ impl<P: Provider> Driver<P> {
             self.change(|state| state.spending = false);
         }
         outcome
-    }
-
-    fn accept(&self, token: crate::token::TokenSet, now: Now) -> Result<Issued, ProviderError> {
-        if token.expiry().is_expired(now.wall) {
-            return Err(ProviderError::malformed(self.session.provider().name(), "expiry", "has already passed"));
-        }
-        self.session.issue(token, now)
     }
 
     /// A token request goes to an absolute URI, and over plain http only with the opt-in.

@@ -10,7 +10,7 @@ use http::{HeaderMap, StatusCode, header::RETRY_AFTER};
 use crate::{
     error::{ErrorKind, FailureClass, FailureSource, RefreshFailure},
     provider::{GrantKind, ProviderError, ProviderErrorKind},
-    session::policy::RefreshPolicy,
+    session::{policy::RefreshPolicy, skew::date},
     transport::TransportError,
 };
 
@@ -117,7 +117,8 @@ impl Failed {
             None if matches!(self.kind, ErrorKind::Aborted | ErrorKind::NoRuntime) && strikes == 0 => Duration::ZERO,
             None => {
                 let longest = policy.longest_backoff(usable);
-                policy.backoff_min.saturating_mul(1 << strikes.min(16)).min(longest).mul_f64(roll)
+                let doubled = policy.backoff_min.as_secs_f64() * f64::from(strikes).exp2();
+                Duration::try_from_secs_f64(doubled).unwrap_or(longest).min(longest).mul_f64(roll)
             }
         }
     }
@@ -146,6 +147,8 @@ impl fmt::Display for Failed {
 
 impl AnswerHead {
     pub(crate) fn new(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> Self {
+        // A date counts from the answer's own: whoever wrote one wrote both.
+        let now = date(headers).unwrap_or(now);
         Self { status, retry_after: headers.get(RETRY_AFTER).and_then(|value| retry_after(value.to_str().ok()?, now)) }
     }
 

@@ -29,8 +29,8 @@ pub(crate) struct Lifetime {
 /// A point in time, reached as soon as either clock says so: the wall clock covers a suspended machine, the monotonic
 /// one a wall clock that was set back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Moment {
-    wall: SystemTime,
+pub(super) struct Moment {
+    wall: Option<SystemTime>,
     monotonic: Option<Instant>,
 }
 
@@ -52,7 +52,11 @@ impl Lifetime {
             soft: Some(at(token.refresh_at().unwrap_or_else(|| before(soft_margin)))),
             hard: Some(at(before(hard_margin))),
             end: Some(at(end)),
-            settled: issued.checked_add(exempt.of(whole).max(at_least)).map(at),
+            // From when the session has it: whoever grants the same token again and again grants no new life.
+            settled: Some(Moment::after(
+                now,
+                exempt.of(end.duration_since(now.wall).unwrap_or_default()).max(at_least),
+            )),
         }
     }
 
@@ -76,7 +80,7 @@ impl Lifetime {
 
     /// Whether the token has ended, and that by `limit` or longer.
     pub(crate) fn is_over_by(&self, limit: Duration, now: Now) -> bool {
-        self.end.is_some_and(|end| end.later(limit).is_some_and(|last| last.is_reached(now)))
+        self.end.is_some_and(|end| end.later(limit).is_reached(now))
     }
 
     /// How long it is until the soft point; zero where it is reached.
@@ -88,23 +92,29 @@ impl Lifetime {
 impl Moment {
     fn at(wall: SystemTime, now: Now) -> Self {
         let ahead = wall.duration_since(now.wall).unwrap_or_default();
-        Self { wall, monotonic: now.monotonic.checked_add(ahead) }
+        Self { wall: Some(wall), monotonic: now.monotonic.checked_add(ahead) }
     }
 
-    fn later(self, by: Duration) -> Option<Self> {
+    /// So long from now. A time that no clock can show is never reached by that clock.
+    pub(super) fn after(now: Now, wait: Duration) -> Self {
+        Self { wall: Some(now.wall), monotonic: Some(now.monotonic) }.later(wait)
+    }
+
+    fn later(self, by: Duration) -> Self {
         let monotonic = self.monotonic.and_then(|monotonic| monotonic.checked_add(by));
-        Some(Self { wall: self.wall.checked_add(by)?, monotonic })
+        Self { wall: self.wall.and_then(|wall| wall.checked_add(by)), monotonic }
     }
 
     /// By the clock that says sooner.
-    fn until(&self, now: Now) -> Duration {
-        let wall = self.wall.duration_since(now.wall).unwrap_or_default();
+    pub(super) fn until(&self, now: Now) -> Duration {
+        let wall = self.wall.map(|wall| wall.duration_since(now.wall).unwrap_or_default());
         let monotonic = self.monotonic.map(|monotonic| monotonic.saturating_duration_since(now.monotonic));
-        monotonic.map_or(wall, |monotonic| monotonic.min(wall))
+        wall.into_iter().chain(monotonic).min().unwrap_or(Duration::MAX)
     }
 
-    fn is_reached(&self, now: Now) -> bool {
-        now.wall >= self.wall || self.monotonic.is_some_and(|monotonic| now.monotonic >= monotonic)
+    pub(super) fn is_reached(&self, now: Now) -> bool {
+        self.wall.is_some_and(|wall| now.wall >= wall)
+            || self.monotonic.is_some_and(|monotonic| now.monotonic >= monotonic)
     }
 }
 

@@ -118,7 +118,7 @@ impl Snapshot {
             return Some(Hindrance::SignedOut);
         }
         if let Some(remembered) = &self.failure {
-            if remembered.until.is_none_or(|until| now.monotonic < until) {
+            if remembered.until.is_none_or(|until| !until.is_reached(now)) {
                 return Some(Hindrance::Failure(remembered));
             }
         }
@@ -145,7 +145,7 @@ impl Hindrance<'_> {
     fn ends_in(&self, now: Now) -> Option<Duration> {
         match self {
             Self::SignedOut => None,
-            Self::Failure(remembered) => Some(remembered.until?.saturating_duration_since(now.monotonic)),
+            Self::Failure(remembered) => Some(remembered.until?.until(now)),
             Self::Guard { wait } => *wait,
         }
     }

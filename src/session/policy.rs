@@ -55,17 +55,20 @@ pub(crate) struct Margin {
 }
 
 /// A share of a lifetime, in percent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Share(u8);
+
+/// What the guard may have to remember.
+const MOST_FLIGHTS: usize = 10_000;
 
 impl RefreshPolicy {
     /// The documented defaults.
     #[must_use]
     pub fn new() -> Self {
         Self {
-            soft_margin: Margin { longest: Duration::from_secs(60 * 60), share: Share(20) },
+            soft_margin: Margin::SOFT,
             soft_jitter: Share(10),
-            hard_margin: Margin { longest: Duration::from_secs(30), share: Share(5) },
+            hard_margin: Margin::HARD,
             flight_deadline: Duration::from_secs(30),
             backoff_min: Duration::from_secs(1),
             backoff_max: Duration::from_secs(5 * 60),
@@ -198,15 +201,19 @@ impl RefreshPolicy {
     /// Default: 5 in 30 s.
     ///
     /// # Errors
-    /// When the window is zero or longer than a year.
+    /// When the window is zero or longer than a year, or there are more than 10 000 flights: each is remembered.
     pub fn guard(mut self, flights: usize, window: Duration) -> Result<Self, InvalidPolicy> {
+        if flights > MOST_FLIGHTS {
+            return Err(InvalidPolicy::new("guard", "must not be more than 10000 flights"));
+        }
         self.guard_window = at_most_a_year("guard", not_zero("guard", window)?)?;
         self.guard_flights = flights;
         Ok(self)
     }
 
-    /// From when on the guard does not count a flight, unless the last one has failed: when the token that it replaces
-    /// has lived for so many percent of its lifetime, and for `at_least` this long. Default: 50 and 1 s.
+    /// From when on the guard does not count a flight, unless the last one has failed: when the session has had the token
+    /// that it replaces for so many percent of the lifetime that was left then, and for `at_least` this long. Default: 50
+    /// and 1 s.
     ///
     /// # Errors
     /// When `percent` is more than 100, or `at_least` is zero, which would let tokens that are born dead be renewed
@@ -235,7 +242,8 @@ impl RefreshPolicy {
 
     // ===== how much is read =====
 
-    /// How long a token answer may be, in bytes; a longer one is malformed. Default: 1 MiB.
+    /// How long a token answer may be, in bytes; a longer one is malformed. Default: 1 MiB, and the providers of this crate
+    /// read no more.
     ///
     /// # Errors
     /// When it is zero.
@@ -277,13 +285,14 @@ impl RefreshPolicy {
         if usable { self.backoff_max } else { self.backoff_max_without_token.clamp(self.backoff_min, self.backoff_max) }
     }
 
-    /// Margins that do not depend on the lifetime must leave a soft window.
+    /// Where both margins were set, one must be able to be longer than the other: else no token has a soft window.
     fn margins_in_order(self, setting: &'static str) -> Result<Self, InvalidPolicy> {
         let (soft, hard) = (self.soft_margin, self.hard_margin);
-        if soft.is_fixed() && hard.is_fixed() && soft.longest < hard.longest {
+        let are_set = soft != Margin::SOFT && hard != Margin::HARD;
+        if are_set && soft != hard && soft.longest <= hard.longest && soft.share <= hard.share {
             return Err(InvalidPolicy::new(
                 setting,
-                "leaves no soft window: the hard margin is longer than the soft one",
+                "leaves no soft window: the soft margin is never longer than the hard one",
             ));
         }
         Ok(self)
@@ -297,12 +306,11 @@ impl Default for RefreshPolicy {
 }
 
 impl Margin {
+    const SOFT: Self = Self { longest: Duration::from_secs(60 * 60), share: Share(20) };
+    const HARD: Self = Self { longest: Duration::from_secs(30), share: Share(5) };
+
     fn new(setting: &'static str, longest: Duration, percent: u8) -> Result<Self, InvalidPolicy> {
         Ok(Self { longest: at_most_a_year(setting, longest)?, share: Share(percentage(setting, percent)?) })
-    }
-
-    fn is_fixed(self) -> bool {
-        self.share == Share(100)
     }
 
     pub(crate) fn of(self, lifetime: Duration) -> Duration {

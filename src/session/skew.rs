@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use http::{
-    Response,
+    HeaderMap,
     header::{AGE, DATE},
 };
 
@@ -16,25 +16,38 @@ pub(crate) struct Skew {
     behind: Duration,
 }
 
-impl Skew {
-    /// What the answer to a request that was sent and answered at these times tells, both by this machine's clock and the
-    /// first no later than the second.
-    /// Nothing where it has no `Date`; an `Age`, because a cache's copy is dated by when it was made
-    /// ([RFC 9111, section 5.1](https://www.rfc-editor.org/rfc/rfc9111#section-5.1)); or a status of 5xx, because that
-    /// may be any gateway's own page, and a wrong date would make good tokens look dead.
+/// What the `Date` of an answer tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Dated {
+    /// When the server wrote it, cut to whole seconds.
+    pub(crate) date: SystemTime,
+    pub(crate) skew: Skew,
+}
+
+impl Dated {
+    /// The `Date` of an answer to a request that was sent and answered at these times, both by this machine's clock and
+    /// the first no later than the second.
     ///
-    /// A `Date` is cut to whole seconds, and says when the server wrote it, which was some time in between. So it
-    /// leaves a range of possible skews, and the smallest of them is taken: none at all, unless the clocks must differ.
-    pub(crate) fn learn<T>(answer: &Response<T>, sent: SystemTime, answered: SystemTime) -> Option<Self> {
-        if answer.status().is_server_error() || answer.headers().contains_key(AGE) {
-            return None;
-        }
-        let date = httpdate::parse_http_date(answer.headers().get(DATE)?.to_str().ok()?).ok()?;
+    /// It says when the server wrote it, which was some time in between. So it leaves a range of possible skews, and the
+    /// smallest of them is taken: none at all, unless the clocks must differ.
+    pub(crate) fn of(headers: &HeaderMap, sent: SystemTime, answered: SystemTime) -> Option<Self> {
+        let date = date(headers)?;
         let ahead = date.duration_since(answered).unwrap_or_default();
         let behind = sent.duration_since(date.checked_add(Duration::from_secs(1))?).unwrap_or_default();
-        Some(Self { ahead, behind })
+        Some(Self { date, skew: Skew { ahead, behind } })
     }
+}
 
+/// The `Date` of an answer. Not where there is an `Age`: a cache's copy is dated by when it was made
+/// ([RFC 9111, section 5.1](https://www.rfc-editor.org/rfc/rfc9111#section-5.1)).
+pub(crate) fn date(headers: &HeaderMap) -> Option<SystemTime> {
+    if headers.contains_key(AGE) {
+        return None;
+    }
+    httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()
+}
+
+impl Skew {
     /// The server's time, as far as it is known, when this machine's clocks show `now`.
     pub(crate) fn correct(self, now: Now) -> Now {
         Now { wall: shift(now.wall, self.ahead, self.behind), ..now }
@@ -52,19 +65,21 @@ fn shift(wall: SystemTime, forward: Duration, back: Duration) -> SystemTime {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     const DATE_SECONDS: u64 = 1_750_000_000;
 
-    fn dated() -> Response<()> {
+    fn dated() -> HeaderMap {
         let date = httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + Duration::from_secs(DATE_SECONDS));
-        Response::builder().header(DATE, date).body(()).unwrap()
+        HeaderMap::from_iter([(DATE, HeaderValue::try_from(date).unwrap())])
     }
 
     /// `sent` and `answered` are seconds from the date.
-    fn learn(answer: &Response<()>, sent: f64, answered: f64) -> Option<Skew> {
+    fn learn(headers: &HeaderMap, sent: f64, answered: f64) -> Option<Skew> {
         let at = |seconds: f64| SystemTime::UNIX_EPOCH + Duration::from_secs_f64(DATE_SECONDS as f64 + seconds);
-        Skew::learn(answer, at(sent), at(answered))
+        Dated::of(headers, at(sent), at(answered)).map(|dated| dated.skew)
     }
 
     #[test]
@@ -83,22 +98,13 @@ mod tests {
 
     #[test]
     fn a_cached_an_undated_and_an_unreadable_answer_tell_nothing() {
-        let mut answer = dated();
-        answer.headers_mut().insert(AGE, http::HeaderValue::from_static("0"));
-        assert_eq!(learn(&answer, -62.0, -60.0), None);
-        assert_eq!(learn(&Response::new(()), -62.0, -60.0), None);
-        let mut answer = dated();
-        answer.headers_mut().insert(DATE, http::HeaderValue::from_static("yesterday"));
-        assert_eq!(learn(&answer, -62.0, -60.0), None);
-    }
-
-    #[test]
-    fn a_server_error_may_be_a_gateways_and_tells_nothing() {
-        for (status, tells) in [(200, true), (400, true), (429, true), (500, false), (503, false)] {
-            let mut answer = dated();
-            *answer.status_mut() = http::StatusCode::from_u16(status).unwrap();
-            assert_eq!(learn(&answer, -62.0, -60.0).is_some(), tells, "{status}");
-        }
+        let mut headers = dated();
+        headers.insert(AGE, HeaderValue::from_static("0"));
+        assert_eq!(learn(&headers, -62.0, -60.0), None);
+        assert_eq!(learn(&HeaderMap::new(), -62.0, -60.0), None);
+        let mut headers = dated();
+        headers.insert(DATE, HeaderValue::from_static("yesterday"));
+        assert_eq!(learn(&headers, -62.0, -60.0), None);
     }
 
     #[test]

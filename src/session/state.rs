@@ -1,20 +1,17 @@
 //! What a session knows at one moment, and how it changes: pure, and told the time.
 
-use std::{
-    sync::Arc,
-    time::{Instant, SystemTime},
-};
+use std::{sync::Arc, time::SystemTime};
 
 use crate::{
     clock::Now,
     credential::Credential,
-    error::{ErrorKind, RefreshFailure},
-    provider::Reason,
+    error::{ErrorKind, FailureClass, RefreshFailure},
+    provider::{GrantKind, Reason},
     session::{
         failure::Failed,
         flight::{Flight, Ticket},
         guard::Guard,
-        lifetime::Lifetime,
+        lifetime::{Lifetime, Moment},
         policy::RefreshPolicy,
         skew::Skew,
     },
@@ -39,6 +36,9 @@ pub(crate) struct Snapshot {
     pub(crate) flight: Option<Flight>,
     /// The last failure for this generation.
     pub(crate) failure: Option<Remembered>,
+    /// What a refresh of this generation brought when it had ended already. It is never sent, but it has taken the place
+    /// of the refresh token that it was granted for.
+    ended: Option<Arc<TokenSet>>,
     /// Transient failures in a row.
     pub(super) strikes: u32,
     pub(super) guard: Guard,
@@ -60,7 +60,7 @@ pub(crate) struct Remembered {
     /// When the first of the failures in a row happened, by this machine's clock.
     pub(crate) since: SystemTime,
     /// `None`: not until somebody signs in.
-    pub(super) until: Option<Instant>,
+    pub(super) until: Option<Moment>,
 }
 
 /// What came of asking for the next token.
@@ -77,6 +77,11 @@ impl Snapshot {
     /// Whether requests wait although they have a token: it was rejected, and its successor is on the way.
     pub(crate) fn is_held(&self) -> bool {
         self.rejected && self.flight.is_some()
+    }
+
+    /// The token set that the next one is asked for with.
+    pub(crate) fn renewed_from(&self) -> Option<&TokenSet> {
+        self.ended.as_deref().or(self.token.as_ref().map(|issued| &issued.token))
     }
 
     /// Why the next flight asks for a grant.
@@ -166,7 +171,17 @@ impl Snapshot {
         self.forget();
     }
 
+    /// Keeps a token set that had ended when it came. A login can simply be repeated; a refresh has spent the refresh
+    /// token that it was made with.
+    pub(crate) fn keep_ended(&mut self, kind: GrantKind, token: TokenSet) {
+        if kind == GrantKind::Refresh && token.refresh_token().is_some() {
+            self.ended = Some(Arc::new(token));
+            self.spending = false;
+        }
+    }
+
     fn forget(&mut self) {
+        self.ended = None;
         self.rejected = false;
         self.refresh_refused = false;
         self.spending = false;
@@ -190,20 +205,30 @@ impl Snapshot {
         self.flight = None;
         self.login_refused |= failed.login_refused;
         self.refresh_refused |= failed.refresh_refused;
-        if sign_in && (self.token.is_some() || self.failure.as_ref().is_some_and(|earlier| earlier.until.is_none())) {
+        if sign_in && (self.token.is_some() || self.failure.as_ref().is_some_and(Remembered::is_permanent)) {
             return failed.share(None, self.spending);
         }
         if failed.permanent {
             let failure = failed.share(None, self.spending);
-            self.failure = Some(Remembered { failure: failure.clone(), since, until: None });
+            // That nothing is left to ask for is the provider's word and not the server's: it may have gone by a clock
+            // that is right again. To ask it once more costs no call.
+            let recheck = (failed.kind == ErrorKind::SignInRequired).then(|| policy.longest_backoff(false));
+            let until = recheck.map(|recheck| Moment::after(now, recheck));
+            self.failure = Some(Remembered { failure: failure.clone(), since, until });
             return failure;
         }
         let backoff = failed.backoff(self.strikes, self.unexpired(now).is_some(), roll, policy);
         self.strikes = self.strikes.saturating_add(1);
         let failure = failed.share(local.checked_add(backoff), self.spending);
-        let until = now.monotonic.checked_add(backoff);
+        let until = Some(Moment::after(now, backoff));
         self.failure = Some(Remembered { failure: failure.clone(), since, until });
         failure
+    }
+}
+
+impl Remembered {
+    fn is_permanent(&self) -> bool {
+        self.failure.class() == FailureClass::Permanent
     }
 }
 

@@ -349,7 +349,7 @@ async fn a_retry_after_as_a_date_counts_by_the_servers_clock() {
         })
     });
     assert_eq!(scene.get().await, Err(ErrorKind::Unavailable));
-    assert_eq!(scene.session.status().retry_at, Some(scene.world.clock.wall() + seconds(60)));
+    assert_eq!(scene.session.status().retry_at, Some(scene.world.clock.wall() + seconds(61)));
 }
 
 #[tokio::test]

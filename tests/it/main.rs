@@ -10,6 +10,7 @@
 #![allow(unreachable_pub, reason = "nothing outside of a test binary reaches anything in it")]
 
 mod auto_traits;
+mod bad_nights;
 mod cancellation;
 mod clocks;
 mod conformance;

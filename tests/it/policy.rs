@@ -26,7 +26,7 @@ fn policy() -> RefreshPolicy {
 fn a_value_that_makes_no_sense_is_refused_by_the_name_of_its_setting_and_with_the_reason() {
     let too_long = YEAR + MOMENT;
     let (zero, second) = (Duration::ZERO, seconds(1));
-    let refused: [(Result<RefreshPolicy, InvalidPolicy>, &str); 26] = [
+    let refused: [(Result<RefreshPolicy, InvalidPolicy>, &str); 28] = [
         (policy().soft_margin(too_long), "soft_margin must not be longer than a year"),
         (policy().soft_margin_share(too_long, 10), "soft_margin must not be longer than a year"),
         (policy().soft_margin_share(second, 101), "soft_margin must not be more than 100 percent"),
@@ -35,11 +35,11 @@ fn a_value_that_makes_no_sense_is_refused_by_the_name_of_its_setting_and_with_th
         (policy().hard_margin_share(second, 101), "hard_margin must not be more than 100 percent"),
         (
             policy().soft_margin(second).and_then(|policy| policy.hard_margin(second + MOMENT)),
-            "hard_margin leaves no soft window: the hard margin is longer than the soft one",
+            "hard_margin leaves no soft window: the soft margin is never longer than the hard one",
         ),
         (
             policy().hard_margin(second).and_then(|policy| policy.soft_margin(second - MOMENT)),
-            "soft_margin leaves no soft window: the hard margin is longer than the soft one",
+            "soft_margin leaves no soft window: the soft margin is never longer than the hard one",
         ),
         (policy().serve_expired(too_long), "serve_expired must not be longer than a year"),
         (policy().flight_deadline(zero), "flight_deadline must not be zero"),
@@ -51,6 +51,11 @@ fn a_value_that_makes_no_sense_is_refused_by_the_name_of_its_setting_and_with_th
         (policy().backoff_without_token(too_long), "backoff_without_token must not be longer than a year"),
         (policy().retry_after_max(zero), "retry_after_max must not be zero"),
         (policy().retry_after_max(too_long), "retry_after_max must not be longer than a year"),
+        (
+            policy().soft_margin_share(second, 5).and_then(|policy| policy.hard_margin_share(second, 50)),
+            "hard_margin leaves no soft window: the soft margin is never longer than the hard one",
+        ),
+        (policy().guard(10_001, second), "guard must not be more than 10000 flights"),
         (policy().guard(1, zero), "guard must not be zero"),
         (policy().guard(1, too_long), "guard must not be longer than a year"),
         (policy().guard_exempt_after(101, second), "guard_exempt_after must not be more than 100 percent"),
@@ -71,8 +76,7 @@ fn a_value_that_makes_no_sense_is_refused_by_the_name_of_its_setting_and_with_th
 fn the_ends_of_each_range_are_taken() {
     let ends = policy()
         .soft_margin_share(YEAR, 100)
-        .and_then(|policy| policy.hard_margin(Duration::ZERO))
-        .and_then(|policy| policy.soft_margin_share(Duration::ZERO, 0))
+        .and_then(|policy| policy.hard_margin_share(Duration::ZERO, 0))
         .and_then(|policy| policy.soft_jitter(100))
         .and_then(|policy| policy.soft_jitter(0))
         .and_then(|policy| policy.serve_expired(YEAR))
@@ -80,7 +84,7 @@ fn the_ends_of_each_range_are_taken() {
         .and_then(|policy| policy.backoff(MOMENT, YEAR))
         .and_then(|policy| policy.backoff_without_token(YEAR))
         .and_then(|policy| policy.retry_after_max(YEAR))
-        .and_then(|policy| policy.guard(usize::MAX, YEAR))
+        .and_then(|policy| policy.guard(10_000, YEAR))
         .and_then(|policy| policy.guard_exempt_after(0, MOMENT))
         .and_then(|policy| policy.token_answer_limit(usize::MAX))
         .and_then(|policy| policy.judged_body(u64::MAX, YEAR))

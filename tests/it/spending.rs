@@ -131,7 +131,6 @@ after! { the_next_flight_logs_in:
     after_an_empty_success => Fault::Spoiled(StatusCode::OK, "");
     after_a_success_that_cannot_be_read => Fault::Spoiled(StatusCode::CREATED, "access-8 refresh-8 soon");
     after_a_success_that_is_too_large => Fault::TooLarge;
-    after_a_success_with_a_token_that_has_expired => Fault::Spoiled(StatusCode::OK, "access-8 refresh-8 0");
 }
 
 after! { the_token_is_sent_once_more_and_a_refusal_is_permanent:
@@ -150,6 +149,23 @@ after! { the_next_flight_refreshes_again:
     after_503 => Fault::Instead(StatusCode::SERVICE_UNAVAILABLE, "<html>");
     after_a_refused_connection => Fault::ConnectionRefused;
     after_a_transport_that_never_became_ready => Fault::NotReady;
+}
+
+#[tokio::test]
+async fn a_refresh_that_brings_an_expired_token_goes_on_from_its_refresh_token_and_sends_nothing_with_it() {
+    let scene = Scene::new(TestProvider::without_login());
+    scene.idp.fail([Fault::Spoiled(StatusCode::OK, "access-8 refresh-8 0")]);
+    scene.fly().await;
+    assert_eq!((scene.idp.sent(), scene.condition()), (vec![REFRESH.to_owned()], Condition::Failing));
+    let client = client_of(&scene.world, &scene.session);
+    scene.world.script_api(|_| Some(crate::scene::reply(StatusCode::OK, "welcome")));
+    assert!(send(&client, get("/")).await.is_ok());
+    assert_eq!(scene.world.tokens(), ["Bearer access-7"], "the old one serves");
+
+    scene.fly_after_the_backoff().await;
+
+    assert_eq!(scene.idp.sent(), [REFRESH, "/refresh refresh-8"]);
+    assert_eq!((scene.world.counts().double_spent, scene.condition()), (0, Condition::Fresh));
 }
 
 #[tokio::test(start_paused = true)]

@@ -215,7 +215,11 @@ impl Reference {
                     self.end(caller, Ending::Token(token.number));
                 }
                 (Landing::Failed { sign_in: false, .. }, Some(token)) if self.has_unexpired_token() => {
-                    self.end(caller, Ending::Token(token.number));
+                    // The next flight may have been started in the meantime.
+                    match self.is_held() {
+                        true => self.want_token(caller),
+                        false => self.end(caller, Ending::Token(token.number)),
+                    }
                 }
                 (Landing::Failed { sign_in: false, failure }, _) => self.end(caller, Ending::Error(failure)),
                 _ => self.want_token(caller),

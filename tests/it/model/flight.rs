@@ -102,7 +102,8 @@ impl Reference {
             true => Ok(Ask::Login),
             false => Err(ErrorKind::SignInRequired),
         };
-        let refresh = self.token.filter(|token| token.has_refresh_token).map(|token| Ask::Refresh(token.number));
+        let newest = self.token.filter(|token| token.has_refresh_token).map(|token| token.number);
+        let refresh = self.ended.or(newest).map(Ask::Refresh);
         match refresh {
             Some(_) if sign_in || self.refresh_refused => login,
             Some(refresh) if self.in_doubt => Ok(login.unwrap_or(refresh)),
@@ -129,7 +130,10 @@ impl Reference {
             {
                 self.land(ask, asked_at, written.number, set);
             }
-            _ => {
+            answer => {
+                if let (Endpoint::Grants(Set { refresh_token: true, .. }), Ask::Refresh(_)) = (answer, ask) {
+                    (self.ended, self.in_doubt) = (Some(written.number), false);
+                }
                 let failed = self.failed(written, ask);
                 self.fall(failed, ask);
             }
@@ -196,18 +200,21 @@ impl Reference {
     /// The flight ends without a token.
     fn fail(&mut self, failed: Failed) {
         let Some(flight) = self.flight.take() else { return };
-        let is_for_good = |trouble: Trouble| trouble.until.is_none();
-        let failure = if flight.sign_in && (self.token.is_some() || self.trouble.is_some_and(is_for_good)) {
-            // A sign-in that fails says nothing about the token set in place, and changes no refusal before it.
-            Failure { kind: failed.kind, retry_at: None }
-        } else {
-            let backoff = (!failed.refused).then(|| self.backoff(failed.retry_after));
-            let failure = Failure { kind: failed.kind, retry_at: backoff.map(|backoff| self.now.wall + backoff) };
-            let since = self.trouble.map_or(self.now.wall, |trouble| trouble.since);
-            self.trouble = Some(Trouble { failure, since, until: backoff.map(|backoff| self.now.monotonic + backoff) });
-            self.strikes += u32::from(!failed.refused);
-            failure
-        };
+        let failure =
+            if flight.sign_in && (self.token.is_some() || self.trouble.is_some_and(|trouble| trouble.for_good)) {
+                // A sign-in that fails says nothing about the token set in place, and changes no refusal before it.
+                Failure { kind: failed.kind, retry_at: None }
+            } else {
+                let backoff = (!failed.refused).then(|| self.backoff(failed.retry_after));
+                let failure = Failure { kind: failed.kind, retry_at: backoff.map(|backoff| self.now.wall + backoff) };
+                let since = self.trouble.map_or(self.now.wall, |trouble| trouble.since);
+                // That nothing is left to ask for is asked anew: it costs no call.
+                let recheck = (failed.kind == ErrorKind::SignInRequired).then_some(30 * SECOND);
+                let until = backoff.or(recheck).map(|wait| self.now.after(wait));
+                self.trouble = Some(Trouble { failure, since, until, for_good: failed.refused });
+                self.strikes += u32::from(!failed.refused);
+                failure
+            };
         self.log.heard.push(Heard::RefreshFailed(self.generation, failure));
         self.landings[flight.number] = Some(Landing::Failed { failure, sign_in: flight.sign_in });
     }

@@ -33,6 +33,7 @@ pub struct Life {
     pub soft: Point,
     pub hard: Point,
     pub end: Point,
+    /// When half of what was left is over.
     pub half: Point,
 }
 
@@ -45,6 +46,10 @@ pub enum Age {
 }
 
 impl Clocks {
+    pub fn after(self, wait: Millis) -> Point {
+        Point { wall: self.wall + wait, monotonic: self.monotonic + wait }
+    }
+
     /// How much time has passed since `earlier`, by the clock that says more.
     pub fn since(self, earlier: Self) -> Millis {
         (self.wall - earlier.wall).max(self.monotonic - earlier.monotonic)
@@ -74,8 +79,10 @@ impl Life {
         let at =
             |age: Millis| Point { wall: now.wall - passed + age, monotonic: now.monotonic + (age - passed).max(0) };
         let hard = HARD.min(whole / 20);
+        // Of what is left, rounded up.
+        let half = at(passed + ((whole - passed + 1) / 2).max(1000));
         let soft = SOFT.min(whole / 5) + whole / 10 * jitter / 100;
-        Self { soft: at(whole - soft), hard: at(whole - hard), end: at(whole), half: at((whole / 2).max(1000)) }
+        Self { soft: at(whole - soft), hard: at(whole - hard), end: at(whole), half }
     }
 }
 

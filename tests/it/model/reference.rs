@@ -7,7 +7,7 @@ use tower_auth_refresh::{error::ErrorKind, session::Condition};
 use super::{
     callers::Caller,
     flight::{Flight, Landing},
-    life::{Age, Clocks, Life, Token},
+    life::{Age, Clocks, Life, Point, Token},
     observed::{Failure, Heard, Millis, Observed, Standing, Who},
     sequence::{Mark, Scene, Set},
 };
@@ -30,6 +30,8 @@ pub struct Reference {
     pub(super) in_doubt: bool,
     /// Whatever the token set: wrong passwords freeze accounts.
     pub(super) login_refused: bool,
+    /// What a refresh brought when it had ended: its refresh token has taken the place of the one before.
+    pub(super) ended: Option<u64>,
     /// The last failure for this token set.
     pub(super) trouble: Option<Trouble>,
     /// Transient failures in a row.
@@ -49,8 +51,10 @@ pub(super) struct Trouble {
     pub(super) failure: Failure,
     /// On the wall clock, for the status.
     pub(super) since: Millis,
-    /// On the monotonic clock; `None`: until somebody signs in.
-    pub(super) until: Option<Millis>,
+    /// `None`: until somebody signs in.
+    pub(super) until: Option<Point>,
+    /// Trying again is pointless.
+    pub(super) for_good: bool,
 }
 
 /// What a request without anything better to do does now.
@@ -74,6 +78,7 @@ impl Reference {
             refresh_refused: false,
             in_doubt: false,
             login_refused: false,
+            ended: None,
             trouble: None,
             strikes: 0,
             counted: Vec::new(),
@@ -128,6 +133,7 @@ impl Reference {
         self.rejected = false;
         self.refresh_refused = false;
         self.in_doubt = false;
+        self.ended = None;
         self.trouble = None;
         self.strikes = 0;
     }
@@ -170,7 +176,7 @@ impl Reference {
             return Some(Failure { kind: ErrorKind::SignedOut, retry_at: None });
         }
         if let Some(trouble) = self.trouble {
-            if trouble.until.is_none_or(|until| self.now.monotonic < until) {
+            if trouble.until.is_none_or(|until| !until.is_reached(self.now)) {
                 return Some(trouble.failure);
             }
         }
@@ -228,7 +234,7 @@ impl Reference {
             Mark::HardPoint => life?.hard,
             Mark::Expiry => life?.end,
             Mark::HalfLife => life?.half,
-            Mark::BackoffEnd => return Some(self.trouble?.until? - self.now.monotonic),
+            Mark::BackoffEnd => self.trouble?.until?,
             Mark::GuardEnd => return Some(self.within_the_window().min()? + WINDOW - self.now.monotonic),
             Mark::Deadline => return self.until_deadline(),
         };
