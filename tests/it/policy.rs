@@ -1,8 +1,8 @@
 //! Every default can be changed, and a value that makes no sense is refused where it is given.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering::SeqCst, time::Duration};
 
-use http::StatusCode;
+use http::{Response, StatusCode, header};
 use tower::Layer;
 use tower_auth_refresh::{
     AuthRefreshLayer,
@@ -11,8 +11,12 @@ use tower_auth_refresh::{
 };
 
 use crate::{
-    scene::{LIFE, Reply, full_jitter, idp_answers, no_jitter, reply, seconds, session_with, signed_in},
-    support::{TestProvider, World, client, get, send, text},
+    scene::{LIFE, Reply, full_jitter, idp_answers, no_jitter, poll_once, reply, seconds, session_with, signed_in},
+    support::{
+        TestProvider, World, client,
+        frames::{Frames, Part, Stub, data},
+        get, send, text,
+    },
 };
 
 const YEAR: Duration = Duration::from_secs(366 * 24 * 60 * 60);
@@ -239,5 +243,51 @@ async fn how_far_a_body_is_judged_can_be_changed() {
         let answer = send(&client(&world, &session), get("/")).await.unwrap();
         assert_eq!(text(answer).await, r#"{"rejected":true}"#);
         assert_eq!(world.counts().refreshes, refreshes, "{bytes}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn for_how_long_a_body_is_judged_can_be_changed() {
+    for (time, refreshes) in [(seconds(3), 1), (seconds(1), 0)] {
+        let world = World::new();
+        let policy = no_jitter().judged_body(1024, time).unwrap();
+        let session = signed_in(&world, TestProvider { reads_body: true, ..TestProvider::new() }, policy);
+        let api = Stub::new(|_| {
+            let body = Frames::new([Part::Wait(seconds(2)), data(r#"{"rejected":true}"#)]);
+            Response::builder().header(header::CONTENT_TYPE, "application/json").body(body).unwrap()
+        });
+        let answer = send(&AuthRefreshLayer::new(session).layer(api), get("/")).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        assert_eq!(world.counts().refreshes, refreshes, "{time:?}");
+    }
+}
+
+/// How many frames of a rejected answer, its end among them, were read during five seconds of waiting for the refresh.
+async fn read_of_a_rejected_answer(bytes: u64, time: Duration, parts: impl IntoIterator<Item = Part>) -> usize {
+    let world = World::new();
+    let session = signed_in(&world, TestProvider::new(), no_jitter().rejected_answer(bytes, time).unwrap());
+    world.hold_idp();
+    let body = Frames::new(parts);
+    let taken = body.taken();
+    let api = Stub::new(move |_| Response::builder().status(StatusCode::UNAUTHORIZED).body(body.clone()).unwrap());
+    let client = AuthRefreshLayer::new(session).layer(api);
+    let mut answer = Box::pin(send(&client, get("/")));
+    for _ in 0..5 {
+        assert!(poll_once(&mut answer).is_pending());
+        tokio::time::advance(seconds(1)).await;
+    }
+    assert!(poll_once(&mut answer).is_pending());
+    taken.load(SeqCst)
+}
+
+#[tokio::test(start_paused = true)]
+async fn how_far_a_rejected_answer_is_read_can_be_changed() {
+    for (bytes, read) in [(64 * 1024, 11), (2 * 1024, 3)] {
+        let kib = (0..10).map(|_| data(vec![b' '; 1024]));
+        assert_eq!(read_of_a_rejected_answer(bytes, seconds(1), kib).await, read, "{bytes}");
+    }
+    for (time, read) in [(seconds(3), 3), (seconds(1), 1)] {
+        let slow = [data("a"), Part::Wait(seconds(2)), data("b")];
+        assert_eq!(read_of_a_rejected_answer(1024, time, slow).await, read, "{time:?}");
     }
 }
