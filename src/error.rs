@@ -120,7 +120,9 @@ impl Error {
         matches!(self.kind(), ErrorKind::Refused | ErrorKind::SignInRequired | ErrorKind::SignedOut)
     }
 
-    /// What the failure means for the next login or refresh; `None` where it is about something else.
+    /// What the failure means for the next login or refresh; `None` where no flight failed: for
+    /// [`Service`](ErrorKind::Service), [`InvalidToken`](ErrorKind::InvalidToken), and what is wrong with a setting or a
+    /// request.
     #[must_use]
     pub fn class(&self) -> Option<FailureClass> {
         match &self.0.cause {

@@ -57,7 +57,8 @@ pub(crate) use state::{Issued, Joined, Snapshot};
 /// - A rejected request starts a flight, unless its token has been replaced meanwhile.
 /// - Without traffic nothing happens, unless [`keep_fresh`](Session::keep_fresh) runs.
 ///
-/// A flight is a task of its own, with its own deadline: no request that goes away can take a rotated token with it.
+/// A flight, which is what the one login or refresh in progress is called here, is a task of its own, with its own
+/// deadline: no request that goes away can take a rotated token with it.
 pub struct Session<P>(Arc<Shared<P>>);
 
 struct Shared<P> {
@@ -82,7 +83,9 @@ impl<P: Provider> Session<P> {
         SessionBuilder::new(provider)
     }
 
-    /// The current token set, renewed or obtained first where that is due.
+    /// The current token set. Like a request, it has the next one fetched in the soft window without waiting for it, waits
+    /// from the hard point on, and where no flight brings another goes on with the old one until its end (or longer:
+    /// [`serve_expired`](RefreshPolicy::serve_expired)).
     ///
     /// # Errors
     /// When there is no usable token: the flight failed, or none may start now.
@@ -142,7 +145,8 @@ impl<P: Provider> Session<P> {
     }
 
     /// Forgets the token set. Requests get an error, and nothing is sent, until [`set`](Self::set) or
-    /// [`sign_in`](Self::sign_in). The server is not told: an API that knows a logout wants a request of yours first.
+    /// [`sign_in`](Self::sign_in). Subscribers get [`Event::SignedOut`]. The server is not told: an API that knows a logout
+    /// wants a request of yours first.
     pub fn sign_out(&self) {
         self.supersede(|state| {
             state.sign_out();
@@ -184,7 +188,8 @@ impl<P: Provider> Session<P> {
         }
     }
 
-    /// Every change of the token set and every failed flight from now on.
+    /// Every change of the token set and every failed flight from now on. A token set that the builder was given has been
+    /// put in place before anybody can subscribe.
     #[must_use]
     pub fn subscribe(&self) -> Events {
         Events::new(self.0.events.subscribe())
@@ -197,7 +202,8 @@ impl<P: Provider> Session<P> {
         Status::of(&current, self.now_in(&current))
     }
 
-    /// Waits until no flight is under way, so that a program can end without losing a rotated token.
+    /// Waits until no flight is under way, so that a program can end without losing a rotated token. Stop what asks for
+    /// tokens first, a [keeper](Self::keep_fresh) too: it may start the next one.
     pub async fn settled(&self) {
         loop {
             let Some(ticket) = self.current().flight.as_ref().map(Flight::ticket) else { return };
@@ -217,9 +223,10 @@ impl<P: Provider> Session<P> {
     /// ```
     ///
     /// It never logs in a session that has no token: the first request, [`sign_in`](Self::sign_in) or
-    /// [`set`](Self::set) does. It wakes every 30 s at the latest, so that it notices a machine that was suspended. It
-    /// ends when it is dropped, when no other handle to the session is left, and at once where there is no tokio
-    /// runtime with a timer.
+    /// [`set`](Self::set) does. After a refusal it rests until one of these brings another token set. It wakes every 30 s
+    /// at the latest, so that it notices a machine that was suspended. It ends when it is dropped, when no other handle to
+    /// the session is left (layers and clients hold one), and at once where there is no tokio runtime with a timer. Two
+    /// keepers do no harm.
     pub fn keep_fresh(&self) -> impl Future<Output = ()> + Send + use<P> {
         keeper::keep_fresh(Arc::downgrade(&self.0), self.subscribe())
     }

@@ -77,7 +77,7 @@ impl<P: Provider> SessionBuilder<P> {
         self
     }
 
-    /// When to refresh, how long to wait, how often to try.
+    /// When to refresh, how long to wait, how often to try. Default: [`RefreshPolicy::new`].
     #[must_use]
     pub fn policy(mut self, policy: RefreshPolicy) -> Self {
         self.policy = policy;

@@ -101,8 +101,8 @@ impl RefreshPolicy {
     /// The same as a share of the lifetime: so many percent of it, and no longer than `longest`.
     ///
     /// # Errors
-    /// When `longest` is longer than a year or shorter than a hard margin that was set before, or `percent` is more
-    /// than 100.
+    /// When `longest` is longer than a year, `percent` is more than 100, or no token can have a soft window with the hard
+    /// margin that was set before.
     pub fn soft_margin_share(mut self, longest: Duration, percent: u8) -> Result<Self, InvalidPolicy> {
         self.soft_margin = Margin::new("soft_margin", longest, percent)?;
         self.margins_in_order("soft_margin")
@@ -119,7 +119,8 @@ impl RefreshPolicy {
     }
 
     /// How long before its expiry requests wait for the next token; never more than half of the lifetime. Default:
-    /// 30 s or 5 % of the lifetime, whichever is less.
+    /// 30 s or 5 % of the lifetime, whichever is less. A token whose hard point comes before its soft one has no soft window:
+    /// its requests wait.
     ///
     /// # Errors
     /// When it is longer than a year, or longer than a soft margin that was set before.
@@ -130,7 +131,8 @@ impl RefreshPolicy {
     /// The same as a share of the lifetime: so many percent of it, and no longer than `longest`.
     ///
     /// # Errors
-    /// When `longest` is longer than a year or than a soft margin that was set before, or `percent` is more than 100.
+    /// When `longest` is longer than a year, `percent` is more than 100, or no token can have a soft window with the soft
+    /// margin that was set before.
     pub fn hard_margin_share(mut self, longest: Duration, percent: u8) -> Result<Self, InvalidPolicy> {
         self.hard_margin = Margin::new("hard_margin", longest, percent)?;
         self.margins_in_order("hard_margin")
@@ -139,8 +141,10 @@ impl RefreshPolicy {
     /// For how long after its expiry a token is still sent while the token endpoint cannot be reached, fails, or sends
     /// what cannot be read, as `stale-if-error` does it for caches
     /// ([RFC 5861, section 4](https://www.rfc-editor.org/rfc/rfc5861#section-4)): for an API that takes tokens a little
-    /// longer than it says. Each request waits for the flight first, where one may start. A token that the API has
-    /// rejected is not sent, and a refused refresh is no outage. Default: zero, which means never.
+    /// longer than it says. The limit counts from the expiry; a few minutes are plenty. Each request waits for the flight
+    /// first, where one may start, and [`token`](crate::Session::token) gives the expired set out as well. Nothing but
+    /// [`status`](crate::Session::status) shows it: `Failing`, with an `expires_at` that has passed. A token that the API
+    /// has rejected is not sent, and a refused refresh is no outage. Default: zero, which means never.
     ///
     /// # Errors
     /// When it is longer than a year.
@@ -161,7 +165,9 @@ impl RefreshPolicy {
         Ok(self)
     }
 
-    /// The first and the longest backoff after transient failures, with full jitter and doubling between them.
+    /// The first and the longest backoff after transient failures, with full jitter and doubling between them. One that
+    /// is shorter than the [guard](Self::guard)'s window divided by its flights meets the guard first: requests then
+    /// fail with [`TooManyRefreshes`](crate::error::ErrorKind::TooManyRefreshes) until the window has passed.
     /// Default: 1 s and 5 min.
     ///
     /// # Errors

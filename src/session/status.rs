@@ -25,8 +25,8 @@ pub struct Status {
     pub last_error: Option<ErrorKind>,
     /// Since when the session has been failing, by this machine's clock.
     pub failing_since: Option<SystemTime>,
-    /// When the next login or refresh is due after a failure, by this machine's clock. `None` with an error: not until
-    /// somebody signs in.
+    /// When the backoff after the last failure ends, by this machine's clock; the refresh guard may hold for longer.
+    /// `None` with an error: not until somebody signs in.
     pub retry_at: Option<SystemTime>,
 }
 
@@ -34,14 +34,14 @@ pub struct Status {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Condition {
-    /// There is no token, and none is being fetched: before the first request, and after
+    /// There is no token, and none is being fetched: before the first request, too, and not only after
     /// [`sign_out`](crate::Session::sign_out).
     SignedOut,
     /// The token is good.
     Fresh,
     /// The token is good, and its successor is due.
     Soft,
-    /// The token is at its hard point or past its end.
+    /// The token is at its hard point, and may still be good, or past its end: requests wait for the next one.
     Expired,
     /// A login or refresh is in progress. It wins over the other states.
     Refreshing,

@@ -16,7 +16,7 @@ impl InvalidPolicy {
         Self { setting, reason }
     }
 
-    /// The setting, by the name of the method that was given it.
+    /// The setting: the name of the method that was given it, without a `_share`.
     #[must_use]
     pub fn setting(&self) -> &'static str {
         self.setting

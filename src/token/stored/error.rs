@@ -50,7 +50,7 @@ impl StoredError {
         Self(Problem::Member { name: shown.to_owned().into(), reason: Reason::Unknown })
     }
 
-    /// The name of the member that is wrong; `None` where the whole is, or its version.
+    /// The name of the member that is wrong; `None` where the whole is, or where the version is one that is not known.
     #[must_use]
     pub fn field(&self) -> Option<&str> {
         match &self.0 {

@@ -15,7 +15,7 @@ use super::{Expiry, LATEST, NEVER, SecretString};
 use crate::json::Strict;
 
 /// A secret, which is never held as an ordinary string. (One with escapes passes through the buffer in which
-/// `serde_json` undoes them; tokens have none.)
+/// `serde_json` undoes them; what this crate writes has none, unless the token itself needs them.)
 pub(super) struct Text(pub(super) SecretString);
 
 /// Epoch milliseconds.
