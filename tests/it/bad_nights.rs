@@ -111,11 +111,13 @@ async fn a_panic_in_the_jitter_does_not_lose_a_granted_token_set() {
 
 // ===== a clock that is wrong for a moment, for ever =====
 
-/// A token endpoint for Quectel by hand.
+type Script = Box<dyn Fn() -> Reply + Send>;
+
+/// A token endpoint by hand.
 #[derive(Clone, Default)]
 struct Endpoint {
     calls: Arc<AtomicUsize>,
-    script: Arc<Mutex<Option<Box<dyn Fn() -> Reply + Send>>>>,
+    script: Arc<Mutex<Option<Script>>>,
 }
 
 impl Endpoint {
