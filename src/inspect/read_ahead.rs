@@ -82,7 +82,9 @@ impl<B: Body> ReadAhead<B> {
             (None, _) => Cow::Borrowed(&[]),
             (Some(only), None) => Cow::Borrowed(only),
             (Some(first), Some(second)) => {
-                Cow::Owned([first, second].into_iter().chain(frames).flatten().copied().collect())
+                let mut whole = [&first[..], second].concat();
+                frames.for_each(|frame| whole.extend_from_slice(frame));
+                Cow::Owned(whole)
             }
         }
     }
