@@ -53,12 +53,14 @@ enum Flaw {
     RefreshesWithoutARefreshToken,
     CarriesTheRefreshToken,
     CarriesAnotherToken,
+    CarriesBothTokens,
     DropsTheLastCharacter,
     ReadsItsOwnClock,
     TakesMinutesForSeconds,
     IgnoresTheLifetime,
     OverflowsWithTheLifetime,
     TakesAnyLifetime,
+    ShortensLongLifetimes,
     SearchesTheWholeBody,
 }
 
@@ -176,6 +178,9 @@ fails! {
     another_token_on_a_request_is_found: CarriesAnotherToken => [
         "a request carries the access token, and no other secret of its set",
     ];
+    both_tokens_on_a_request_are_found: CarriesBothTokens => [
+        "a request carries the access token, and no other secret of its set",
+    ];
     a_token_without_its_end_is_found: DropsTheLastCharacter => [
         "another token in the answer is another token in the set",
     ];
@@ -186,6 +191,9 @@ fails! {
         "nothing that a server says makes it panic",
     ];
     a_lifetime_that_is_none_is_found: TakesAnyLifetime => [
+        "a time that is negative, overflows or is no number is not granted",
+    ];
+    a_long_lifetime_that_is_shortened_is_found: ShortensLongLifetimes => [
         "a time that is negative, overflows or is no number is not granted",
     ];
     a_rejection_inside_of_an_answer_is_found: SearchesTheWholeBody => [
@@ -272,7 +280,7 @@ impl Provider for Broken {
                 refresh.or(Some(GrantKind::Login))
             }
             (LogsInWhereItCouldRefresh, _) => Some(GrantKind::Login),
-            (RefreshesWithoutARefreshToken, Reason::Due) => Some(GrantKind::Refresh),
+            (RefreshesWithoutARefreshToken, Reason::Due) if token.is_some() => Some(GrantKind::Refresh),
             (ForgetsToRenewTheRejected, Reason::Rejected) => Option::None,
             _ => self.kanfang.next_grant(token, why, now),
         }
@@ -316,14 +324,18 @@ impl Provider for Broken {
             TakesEach500ForARefusal if status == StatusCode::INTERNAL_SERVER_ERROR => {
                 return Err(ProviderError::refused(NAME, "is refused"));
             }
-            OverflowsWithTheLifetime | TakesAnyLifetime => {
-                if let Ok(mut value) = serde_json::from_str::<serde_json::Value>(&body)
-                    && let Some(lifetime) = value.pointer_mut("/payload/tokenExpireIn")
-                    && lifetime.as_u64().is_none_or(|lifetime| lifetime > 1 << 30)
-                {
-                    assert!(self.flaw != OverflowsWithTheLifetime || lifetime.as_u64().is_none(), "overflow");
-                    if self.flaw == TakesAnyLifetime {
-                        *lifetime = 3600.into();
+            OverflowsWithTheLifetime | TakesAnyLifetime | ShortensLongLifetimes => {
+                let mut value = serde_json::from_str::<serde_json::Value>(&body).unwrap_or_default();
+                if let Some(lifetime) = value.pointer_mut("/payload/tokenExpireIn") {
+                    let is_long = lifetime.as_u64().is_some_and(|lifetime| lifetime > 1 << 30);
+                    let other = match self.flaw {
+                        OverflowsWithTheLifetime if is_long => panic!("overflow"),
+                        ShortensLongLifetimes if is_long => Some(60),
+                        TakesAnyLifetime if lifetime.as_u64().is_none() => Some(172_800),
+                        _ => Option::None,
+                    };
+                    if let Some(other) = other {
+                        *lifetime = other.into();
                         *answer.body_mut() = value.to_string().into();
                     }
                 }
@@ -379,6 +391,10 @@ impl Provider for Broken {
             (CarriesAnotherToken, _) => {
                 let other = token.access_token().expose_secret().to_lowercase();
                 self.kanfang.credential(&TokenSet::new(other))
+            }
+            (CarriesBothTokens, Some(refresh)) => {
+                let both = format!("{} {}", token.access_token().expose_secret(), refresh.expose_secret());
+                self.kanfang.credential(&TokenSet::new(both))
             }
             _ => self.kanfang.credential(token),
         }
