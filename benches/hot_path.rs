@@ -44,7 +44,7 @@ fn main() {
 
     let mut group = criterion.benchmark_group("judged by a JSON body of 200 bytes");
     let inner = Inner { json: true };
-    let inspecting = TestProvider { reads_body: true, ..TestProvider::new() };
+    let inspecting = TestProvider::new().with_judged_body(true);
     let inspecting = AuthRefreshLayer::new(session(inspecting)).replay::<Never>();
     measure(&mut group, "bare service", inner);
     measure(&mut group, "constant header", AddAuthorizationLayer::bearer("access").layer(inner));

@@ -157,7 +157,7 @@ fn a_signed_credential_costs_what_the_provider_allocates_to_sign() {
 
 #[test]
 fn an_inspected_body_costs_exactly_its_box_and_its_frames() {
-    let session = session(TestProvider { reads_body: true, ..TestProvider::new() });
+    let session = session(TestProvider::new().with_judged_body(true));
     let added = ["", r#"{"code":0}"#].map(|json| {
         let layered = AuthRefreshLayer::new(session.clone()).replay::<Never>().layer(Inner::json(json));
         cost(layered, SHAPES[1]) - cost(constant(Inner::json(json)), SHAPES[1])
@@ -168,7 +168,7 @@ fn an_inspected_body_costs_exactly_its_box_and_its_frames() {
 
 #[test]
 fn a_body_that_passes_untouched_costs_nothing_although_the_provider_asks_for_bodies() {
-    let session = session(TestProvider { reads_body: true, ..TestProvider::new() });
+    let session = session(TestProvider::new().with_judged_body(true));
     let layered = AuthRefreshLayer::new(session).replay::<Never>().layer(Inner::head());
     assert_eq!(cost(layered, SHAPES[1]), cost(constant(Inner::head()), SHAPES[1]));
 }
@@ -195,7 +195,7 @@ fn sessions_layers_and_services_are_cloned_without_an_allocation() {
 fn each_clock_is_read_once_for_a_request_with_a_valid_token() {
     let clock = CountingClock::default();
     for place in [Place::Bearer, Place::Query, Place::Cookie, Place::Signed] {
-        let provider = TestProvider { reads_body: true, ..TestProvider::placed(place) };
+        let provider = TestProvider::placed(place).with_judged_body(true);
         let session = builder(provider).clock(clock.clone()).token(token()).build().unwrap();
         let mut layered = AuthRefreshLayer::new(session).layer(Inner::json("{}"));
         clock.0.store(0, Ordering::Relaxed);

@@ -21,6 +21,9 @@ use super::{
 };
 use crate::{clock::Clock, error::BoxError};
 
+/// The body of an answer to a request whose token is good.
+pub(super) const WELCOME: &str = "welcome";
+
 /// An API that takes the current access token of an [`AuthServer`] and no other, in the `Authorization` header, a cookie
 /// or the query. It answers `welcome`, or 401. Clones share everything.
 #[derive(Clone)]
@@ -99,7 +102,7 @@ impl Api {
             Some(Err(error)) => (Err(error), false),
             None => {
                 let welcome = self.welcomes(&request);
-                let answer = if welcome { wire::answer(StatusCode::OK, "welcome") } else { self.server.wire.reject() };
+                let answer = if welcome { wire::answer(StatusCode::OK, WELCOME) } else { self.server.wire.reject() };
                 (Ok(answer), !welcome)
             }
         };

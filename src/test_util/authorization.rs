@@ -60,12 +60,14 @@ pub struct AuthServer {
 #[derive(Default)]
 struct State {
     counts: TokenCounts,
+    seen: Vec<Request<Bytes>>,
     in_flight: usize,
     lifetime: Option<Duration>,
     latency: Duration,
     faults: Faults,
     script: Option<Script>,
-    refuses: Option<GrantKind>,
+    refuses_logins: bool,
+    refuses_refreshes: bool,
 }
 
 impl AuthServer {
@@ -102,7 +104,8 @@ impl AuthServer {
         lock(&self.state).latency = latency;
     }
 
-    /// What becomes of the next requests, one each; those after them are served well.
+    /// What becomes of the next requests, one each; those after them are served well. A request that a
+    /// [script](Self::script) answers takes none of these.
     pub fn fail(&self, faults: impl IntoIterator<Item = Fault>) {
         lock(&self.state).faults.script(faults);
     }
@@ -112,7 +115,7 @@ impl AuthServer {
         lock(&self.state).faults.at_random(seed, share, faults.into_iter().collect());
     }
 
-    /// Answers in the place of the server; `None` leaves the request to it.
+    /// Answers in the place of the server; `None` leaves the request to it. No fault spoils a scripted answer.
     pub fn script(&self, script: impl Fn(&Request<Bytes>) -> Scripted + Send + Sync + 'static) {
         lock(&self.state).script = Some(Arc::new(script));
     }
@@ -146,9 +149,14 @@ impl AuthServer {
         lock(&self.ledger).end_access();
     }
 
-    /// Refuses every grant of this kind from now on.
+    /// Refuses every grant of this kind from now on, and leaves the other kind as it is.
     pub fn refuse(&self, kind: GrantKind) {
-        lock(&self.state).refuses = Some(kind);
+        *lock(&self.state).refuses(kind) = true;
+    }
+
+    /// Takes grants of this kind again.
+    pub fn unrefuse(&self, kind: GrantKind) {
+        *lock(&self.state).refuses(kind) = false;
     }
 
     /// What has happened so far.
@@ -157,18 +165,27 @@ impl AuthServer {
         lock(&self.state).counts
     }
 
+    /// All token requests, in order, with the credentials and tokens that they carried.
+    #[must_use]
+    pub fn seen(&self) -> Vec<Request<Bytes>> {
+        lock(&self.state).seen.clone()
+    }
+
     async fn serve(self, request: Request<Bytes>) -> Result<Response<ServerBody>, BoxError> {
         let _under_way = UnderWay::new(&self.state);
         let asked = self.wire.read(&request);
-        let (script, fault, latency) = {
+        let (script, latency) = {
             let mut state = lock(&self.state);
             match asked.kind {
                 GrantKind::Login => state.counts.logins += 1,
                 GrantKind::Refresh => state.counts.refreshes += 1,
             }
-            (state.script.clone(), state.faults.next(), state.latency)
+            state.seen.push(request.clone());
+            (state.script.clone(), state.latency)
         };
-        let answer = match (script.and_then(|script| script(&request)), fault) {
+        let scripted = script.and_then(|script| script(&request));
+        let fault = if scripted.is_none() { lock(&self.state).faults.next() } else { None };
+        let answer = match (scripted, fault) {
             (Some(Ok(scripted)), _) => Ok(collected(scripted).await),
             (Some(Err(error)), _) => Err(error),
             (None, Some(Fault::DropBefore)) => Err(self.dropped()),
@@ -209,7 +226,7 @@ impl AuthServer {
         let mut state = lock(&self.state);
         let mut ledger = lock(&self.ledger);
         let checked = match asked.kind {
-            kind if state.refuses == Some(kind) => Err(Refusal::Dead),
+            kind if *state.refuses(kind) => Err(Refusal::Dead),
             GrantKind::Login => Ok(()),
             GrantKind::Refresh => ledger.check(&asked.presented),
         };
@@ -228,6 +245,15 @@ impl AuthServer {
     fn dropped(&self) -> BoxError {
         lock(&self.state).counts.dropped += 1;
         io::Error::from(io::ErrorKind::ConnectionReset).into()
+    }
+}
+
+impl State {
+    fn refuses(&mut self, kind: GrantKind) -> &mut bool {
+        match kind {
+            GrantKind::Login => &mut self.refuses_logins,
+            GrantKind::Refresh => &mut self.refuses_refreshes,
+        }
     }
 }
 

@@ -13,6 +13,9 @@ use crate::clock::{Clock, Now};
 ///
 /// It is not the clock of tokio's timers: pause those, and move this one.
 ///
+/// # Panics
+/// Where a hand would leave what the platform's times can hold, many thousand years from here.
+///
 /// ```
 /// use std::time::Duration;
 /// use tower_auth_refresh::{clock::Clock, test_util::TestClock};
@@ -52,13 +55,8 @@ impl TestClock {
         now.monotonic += passed;
     }
 
-    /// The machine slept: only the wall clock moves.
-    pub fn suspend(&self, passed: Duration) {
-        self.step_forward(passed);
-    }
-
-    /// Somebody set the wall clock forward.
-    pub fn step_forward(&self, by: Duration) {
+    /// The machine slept, or somebody set the wall clock forward: only the wall clock moves.
+    pub fn suspend(&self, by: Duration) {
         lock(&self.0).wall += by;
     }
 

@@ -18,18 +18,12 @@ use crate::{
 /// `<access token> <refresh token> <lifetime in seconds>`, the last two optional or `-`. 400 and 401 refuse.
 #[derive(Clone, Debug)]
 pub struct TestProvider {
-    /// Whether a login is configured. Default: it is.
-    pub can_log_in: bool,
-    /// How the access token travels. Default: as a bearer token.
-    pub place: Place,
-    /// Whether a rejection is also looked for in the body: `{"rejected":true}`. Default: it is not.
-    pub reads_body: bool,
-    /// Whether a refresh token is spent by its use. Default: it is.
-    pub single_use: bool,
-    /// The API. Default: `https://api.test`.
-    pub origin: Uri,
-    /// The token endpoint, without a slash at its end. Default: `https://id.test`.
-    pub idp: &'static str,
+    can_log_in: bool,
+    place: Place,
+    reads_body: bool,
+    single_use: bool,
+    origin: Uri,
+    idp: String,
 }
 
 /// How a [`TestProvider`]'s access token travels.
@@ -61,20 +55,50 @@ impl TestProvider {
             reads_body: false,
             single_use: true,
             origin: Uri::from_static("https://api.test"),
-            idp: "https://id.test",
+            idp: String::from("https://id.test"),
         }
     }
 
     /// A provider that needs somebody to sign in.
     #[must_use]
     pub fn without_login() -> Self {
-        Self { can_log_in: false, ..Self::new() }
+        Self::new().with_login(false)
     }
 
-    /// A provider whose access token travels there.
+    /// A provider whose access token travels there; that of [`new`](Self::new) travels as a bearer token.
     #[must_use]
     pub fn placed(place: Place) -> Self {
         Self { place, ..Self::new() }
+    }
+
+    /// Whether a login is configured. Default: it is.
+    #[must_use]
+    pub fn with_login(self, can_log_in: bool) -> Self {
+        Self { can_log_in, ..self }
+    }
+
+    /// Whether a rejection is also looked for in the body: `{"rejected":true}`. Default: it is not.
+    #[must_use]
+    pub fn with_judged_body(self, reads_body: bool) -> Self {
+        Self { reads_body, ..self }
+    }
+
+    /// Whether a refresh token is spent by its use. Default: it is.
+    #[must_use]
+    pub fn with_single_use(self, single_use: bool) -> Self {
+        Self { single_use, ..self }
+    }
+
+    /// The API. Default: `https://api.test`.
+    #[must_use]
+    pub fn with_origin(self, origin: Uri) -> Self {
+        Self { origin, ..self }
+    }
+
+    /// The token endpoint, without a slash at its end. Default: `https://id.test`.
+    #[must_use]
+    pub fn with_token_endpoint(self, uri: impl Into<String>) -> Self {
+        Self { idp: uri.into(), ..self }
     }
 
     /// A token set as the authorization server would grant it, `number` naming its tokens: `access-7`, `refresh-7`.
@@ -146,8 +170,8 @@ impl Provider for TestProvider {
             token = token.with_refresh_token(refresh);
         }
         if let Some(lifetime) = fields.next().filter(|lifetime| !lifetime.is_empty()) {
-            let lifetime = lifetime.parse().map_err(|_| malformed("has no lifetime"))?;
-            token = token.with_expiry(Expiry::At(cx.now + Duration::from_secs(lifetime)));
+            let end = lifetime.parse().ok().and_then(|lifetime| cx.now.checked_add(Duration::from_secs(lifetime)));
+            token = token.with_expiry(Expiry::At(end.ok_or(malformed("has no lifetime"))?));
         }
         Ok(token)
     }

@@ -250,7 +250,7 @@ async fn an_error_of_the_layer_itself_is_no_error_of_the_inner_service() {
 #[tokio::test]
 async fn through_two_layers_the_inner_layers_error_is_the_source_of_the_outer_ones() {
     let world = World::new();
-    let inner = session(&world, TestProvider { origin: "https://inner.test".parse().unwrap(), ..TestProvider::new() });
+    let inner = session(&world, TestProvider::new().with_origin("https://inner.test".parse().unwrap()));
     let outer = client(&world, &inner);
     inner.sign_out();
     let client = AuthRefreshLayer::new(session(&world, TestProvider::new())).layer(outer);
@@ -298,8 +298,7 @@ async fn a_boxed_provider_signs_and_judges_bodies() {
         answer.headers_mut().insert(header::CONTENT_TYPE, "application/json".parse().unwrap());
         Some(Ok(answer))
     });
-    let provider: Box<dyn Provider> =
-        Box::new(TestProvider { reads_body: true, ..TestProvider::placed(Place::Signed) });
+    let provider: Box<dyn Provider> = Box::new(TestProvider::placed(Place::Signed).with_judged_body(true));
     let session = Session::builder(provider).transport(world.idp()).clock(world.clock.clone()).build().unwrap();
     let client = AuthRefreshLayer::new(session).layer(world.api());
 
@@ -311,7 +310,7 @@ async fn a_boxed_provider_signs_and_judges_bodies() {
 
 #[test]
 fn a_pointer_to_a_provider_answers_every_question_as_the_provider_does() {
-    let provider = TestProvider { single_use: false, reads_body: true, ..TestProvider::placed(Place::Cookie) };
+    let provider = TestProvider::placed(Place::Cookie).with_single_use(false).with_judged_body(true);
     let boxed: Box<dyn Provider> = Box::new(provider.clone());
     let shared: Arc<dyn Provider> = Arc::new(provider);
     let (accepted, ()) = Response::new(()).into_parts();

@@ -198,7 +198,7 @@ async fn a_request_dropped_while_it_is_sent_at_the_soft_point_leaves_the_refresh
 async fn a_request_dropped_while_its_answer_is_read_causes_nothing() {
     let (world, session, _) = signed_out();
     world.grant(7);
-    let reader = crate::support::session(&world, TestProvider { reads_body: true, ..TestProvider::new() });
+    let reader = crate::support::session(&world, TestProvider::new().with_judged_body(true));
     for session in [&session, &reader] {
         session.set(TestProvider::token(7, LIFETIME, world.clock.wall())).unwrap();
     }

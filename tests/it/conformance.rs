@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http::{Response, Uri};
 use tower_auth_refresh::{
     providers::{Accuat, FashionWorld, Kanfang, Quectel, UserDomain},
-    test_util::{NonConformance, Outcome, Place, Report, Samples, TestProvider, conformance},
+    test_util::{Check, NonConformance, Outcome, Place, Report, Samples, TestProvider, conformance},
 };
 
 use acme::Acme;
@@ -22,6 +22,12 @@ use acme::Acme;
 const ACCESS_JWT: &str = "eyJhbGciOiJIUzI1NiJ9.eyJ1aWQiOiJDMSIsImV4cCI6MTcwMDAwMzYwMH0.c2lnbmF0dXJlLW9uZQ";
 /// `{"exp":1702592000}`
 const REFRESH_JWT: &str = "eyJhbGciOiJIUzI1NiJ9.eyJleHAiOjE3MDI1OTIwMDB9.c2lnbmF0dXJlLXR3bw";
+
+const SECOND: Duration = Duration::from_secs(1);
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+const DAY: Duration = Duration::from_secs(86_400);
 
 fn at() -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(1_700_000_000)
@@ -63,14 +69,15 @@ async fn kanfang_conforms() {
         .refresh(granted("kf-access-Ee03Ff", "kf-refresh-Gg04Hh"))
         .refused(json(200, r#"{"state": 4011, "payload": "error detail"}"#))
         .rejected(json(200, r#"{"state": 401, "payload": "error detail"}"#))
+        .lifetime(2 * DAY)
         .secret("S3CR3T-auth-value")
         .printed(&make());
     let report = conformance(make, samples).await.unwrap();
     assert_eq!(left_out(&report), []);
 }
 
-#[tokio::test(start_paused = true)]
-async fn fashion_world_conforms() {
+/// With what is called for each signature.
+fn fashion_world(signing: fn()) -> (impl Fn() -> FashionWorld + Send + Sync, Samples) {
     let granted = |key: &str, secret: &str| {
         json(
             200,
@@ -80,10 +87,13 @@ async fn fashion_world_conforms() {
             ),
         )
     };
-    let make = || {
-        FashionWorld::new(Uri::from_static("https://api.example.com"))
-            .login("13800000000", "S3CR3T-password")
-            .actions(|_, _| Some(Cow::Borrowed("client:my:fetch-my-profile")))
+    let make = move || {
+        FashionWorld::new(Uri::from_static("https://api.example.com")).login("13800000000", "S3CR3T-password").actions(
+            move |_, _| {
+                signing();
+                Some(Cow::Borrowed("client:my:fetch-my-profile"))
+            },
+        )
     };
     let samples = Samples::at(at())
         .login(granted("/Im2a4gP7L22WUF27es7qPH0iy677Kh5aSb0CpjX4mw=", "G/ZPL3qmC9cdIqmtzj+QtoQsLnON/mQjEsZgbnlIF34="))
@@ -93,8 +103,15 @@ async fn fashion_world_conforms() {
         ))
         .refused(json(404, r#"{"message": "apiKey not found"}"#))
         .rejected(json(404, r#"{"message": "apiKey not found"}"#))
+        .lifetime(3 * DAY)
         .secret("S3CR3T-password")
         .printed(&make());
+    (make, samples)
+}
+
+#[tokio::test(start_paused = true)]
+async fn fashion_world_conforms() {
+    let (make, samples) = fashion_world(|| ());
     let report = conformance(make, samples).await.unwrap();
     assert_eq!(left_out(&report), []);
 }
@@ -118,6 +135,7 @@ async fn quectel_conforms() {
         .refresh(granted(&format!("{ACCESS_JWT}x"), &format!("{REFRESH_JWT}x")))
         .refused(json(200, r#"{"code": 5032, "msg": "token invalid", "extMsg": "", "data": null}"#))
         .rejected(json(200, r#"{"code": 5032, "msg": "token invalid", "extMsg": "", "data": null}"#))
+        .lifetime(2 * HOUR)
         .secret("S3CR3T-password")
         .secret("S3CR3T-of-the-domain")
         .printed(&make());
@@ -142,6 +160,7 @@ async fn accuat_conforms() {
         .refresh(granted("Token", "ac-access-Ee03Ff", "ac-refresh-Gg04Hh"))
         .refused(json(200, r#"{"Result": 401, "Message": "refused", "Time": "", "Data": null}"#))
         .rejected(json(200, r#"{"Result": 401, "Message": "expired", "Time": "", "Data": null}"#))
+        .lifetime(HOUR)
         .secret("S3CR3T-key")
         .printed(&make())
         .allow_http();
@@ -152,11 +171,12 @@ async fn accuat_conforms() {
 // ===== others =====
 
 /// What the [`TestProvider`] of these samples makes of all checks.
-async fn scripted(make: impl Fn() -> TestProvider) -> Result<Report, NonConformance> {
+async fn scripted(make: impl Fn() -> TestProvider + Send + Sync) -> Result<Report, NonConformance> {
     let samples = Samples::at(at())
         .login(text(200, "access-token-1 refresh-token-1 1000"))
         .refresh(text(200, "access-token-2 refresh-token-2 1000"))
         .refused(text(400, "refused"))
+        .lifetime(Duration::from_secs(1000))
         .printed(&make());
     conformance(make, samples).await
 }
@@ -194,7 +214,10 @@ async fn a_provider_without_a_refresh_conforms() {
     assert_eq!(
         left_out,
         [
+            "a refresh presents what it renews by",
             "the sample of a refresh grants a token set that has not ended",
+            "a refresh grants a refresh token of its own",
+            "a token set ends when the samples say",
             "a token that is missing, of another type or there twice is not granted",
             "a refresh token whose answer was lost gives way to a login",
             "the provider itself prints no secret",
@@ -203,28 +226,16 @@ async fn a_provider_without_a_refresh_conforms() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn tokens_that_are_escaped_in_the_answer_are_replaced_behind_the_parser() {
+async fn tokens_that_are_escaped_in_the_answer_are_replaced_in_it_all_the_same() {
     let granted = |access: &str| {
         let payload = format!(r#"{{"token":"one\/{access}","tokenExpireIn":600,"refreshToken":"two\/{access}"}}"#);
         json(200, format!(r#"{{"state":200,"payload":{payload}}}"#))
     };
     let make = || Kanfang::new().login("key", "value");
     let samples = Samples::at(at()).login(granted("access-Aa01Bb")).refresh(granted("access-Cc02Dd"));
-    let report = conformance(make, samples.refused(json(200, r#"{"state":4011,"payload":""}"#))).await.unwrap();
-    assert_eq!(
-        left_out(&report),
-        [
-            (
-                "another token in the answer is another token in the set",
-                "because the sample does not show its tokens as they are"
-            ),
-            (
-                "a token that is missing, of another type or there twice is not granted",
-                "because no sample is JSON with the token as a member"
-            ),
-            ("the provider itself prints no secret", "because the samples do not say what the provider prints"),
-        ]
-    );
+    let samples = samples.refused(json(200, r#"{"state":4011,"payload":""}"#)).lifetime(600 * SECOND);
+    let report = conformance(make, samples.printed(&make())).await.unwrap();
+    assert_eq!(left_out(&report), []);
 }
 
 #[tokio::test(start_paused = true)]
@@ -234,17 +245,60 @@ async fn a_refresh_that_keeps_its_refresh_token_conforms() {
         .login(granted(r#""token":"kf-access-Aa01Bb","refreshToken":"kf-refresh-Cc02Dd","#))
         .refresh(granted(r#""token":"kf-access-Ee03Ff","#))
         .refused(json(200, r#"{"state":4011,"payload":""}"#));
-    conformance(|| Kanfang::new().login("key", "value"), samples).await.unwrap();
+    let make = || Kanfang::new().login("key", "value");
+    let unsaid = conformance(make, samples.clone()).await.unwrap_err();
+    assert_eq!(unsaid.report().failed().collect::<Vec<_>>(), ["a refresh grants a refresh token of its own"]);
+    conformance(make, samples.keeps_refresh_token()).await.unwrap();
 
     let refresh = granted(r#""token":"kf-access-Ee03Ff","#);
     let samples = Samples::at(at()).refresh(refresh).refused(json(200, r#"{"state":4011,"payload":""}"#));
-    conformance(Kanfang::new, samples).await.unwrap();
+    conformance(Kanfang::new, samples.keeps_refresh_token()).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_any_sample_of_a_grant_it_fails() {
-    let failure = conformance(TestProvider::new, Samples::at(at())).await.unwrap_err();
-    assert_eq!(failure.report().failed().next(), Some("the samples show a grant"));
+async fn tokens_that_cannot_be_told_apart_stop_the_checks_at_the_first() {
+    for (access, refresh) in [("access", "refresh-token-1"), ("token-number-1", "refresh-token-number-1")] {
+        let granted = Response::new(format!("{access} {refresh} 1000").into());
+        let failure = conformance(TestProvider::new, Samples::at(at()).login(granted)).await.unwrap_err();
+        let names: Vec<_> = failure.report().checks().map(Check::name).collect();
+        assert_eq!(names, ["the samples' tokens are long enough to be told apart"], "{access}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_that_repeats_itself_is_told_once() {
+    let samples = Samples::at(at()).login(text(200, "short - 1000")).refresh(text(200, "short - 1000"));
+    let failure = conformance(TestProvider::new, samples).await.unwrap_err().to_string();
+    assert!(failure.ends_with("came a shorter one"), "{failure}");
+}
+
+/// One runs beside the workers, which four others keep busy: its flights are late.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[allow(clippy::disallowed_methods, reason = "the checks run at once, each on a thread of its own")]
+async fn the_result_is_the_same_each_time_on_many_threads() {
+    let hesitate = || (0..50).for_each(|_| std::thread::yield_now());
+    let (make, samples) = fashion_world(|| ());
+    for _ in 0..5 {
+        let running: Vec<_> = (0..4)
+            .map(|_| fashion_world(hesitate))
+            .map(|(make, samples)| tokio::task::spawn(conformance(make, samples)))
+            .collect();
+        while !running.iter().all(tokio::task::JoinHandle::is_finished) {
+            assert_eq!(left_out(&conformance(&make, samples.clone()).await.unwrap()), []);
+        }
+        for report in running {
+            assert_eq!(left_out(&report.await.unwrap().unwrap()), []);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_without_an_end_leaves_out_what_is_about_the_end() {
+    let samples = Samples::at(at()).login(text(200, "access-token-1 -"));
+    let report = conformance(TestProvider::new, samples).await.unwrap();
+    let (name, reason) =
+        ("no request waits for a token that is only due", "because the provider reads no end of a token");
+    assert!(left_out(&report).contains(&(name, reason)));
 }
 
 #[tokio::test(start_paused = true)]

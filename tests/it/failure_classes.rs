@@ -106,7 +106,7 @@ async fn a_failed_login_and_a_reusable_refresh_token_have_no_unknown_fate() {
     scene.idp.fail([Fault::Instead(StatusCode::BAD_GATEWAY, "")]);
     assert_eq!(scene.failure().await.class(), FailureClass::Transient);
 
-    let scene = Scene::soft(TestProvider { single_use: false, ..TestProvider::new() });
+    let scene = Scene::soft(TestProvider::new().with_single_use(false));
     scene.idp.fail([Fault::Instead(StatusCode::BAD_GATEWAY, "")]);
     assert_eq!(scene.failure().await.class(), FailureClass::Transient);
 }

@@ -319,7 +319,7 @@ async fn an_error_that_says_it_was_not_sent_leaves_the_refresh_token_unspent() {
 #[tokio::test]
 async fn a_token_request_to_a_relative_uri_is_a_fault_and_nothing_is_sent() {
     let world = World::new();
-    let session = session(&world, TestProvider { idp: "", ..TestProvider::new() });
+    let session = session(&world, TestProvider::new().with_token_endpoint(""));
     let error = session.token().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Fault);
     assert_eq!(world.counts().token_calls(), 0);

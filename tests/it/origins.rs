@@ -103,7 +103,7 @@ fn record_token_requests(world: &World) -> Arc<Mutex<Vec<String>>> {
 macro_rules! own_client {
     ($world:expr, $place:expr, $service:expr) => {{
         let later = Later(Arc::new(OnceLock::new()));
-        let provider = TestProvider { idp: "https://api.test", ..TestProvider::placed($place) };
+        let provider = TestProvider::placed($place).with_token_endpoint("https://api.test");
         let session = Session::builder(provider).transport(later.clone()).clock($world.clock.clone()).build().unwrap();
         let client = AuthRefreshLayer::new(session.clone()).layer($service);
         assert!(later.0.set(client.clone()).is_ok());
@@ -145,7 +145,7 @@ async fn a_refused_token_request_through_the_own_layer_is_no_rejection() {
 async fn a_token_request_passes_through_the_layer_of_another_session_untouched() {
     let world = World::new();
     let heads = record_token_requests(&world);
-    let at_the_token_endpoint = TestProvider { origin: Uri::from_static("https://id.test"), ..TestProvider::new() };
+    let at_the_token_endpoint = TestProvider::new().with_origin(Uri::from_static("https://id.test"));
     let other = session(&world, at_the_token_endpoint);
     let through_other = AuthRefreshLayer::new(other.clone()).layer(OneHost(world.clone()));
     let session =
@@ -187,7 +187,7 @@ async fn api_and_token_endpoint_share_one_client_with_room_for_one_request() {
 fn an_api_on_plain_http_is_refused_when_the_session_is_built() {
     let world = World::new();
     let plain = Uri::from_static("http://api.test");
-    let provider = TestProvider { origin: plain.clone(), ..TestProvider::new() };
+    let provider = TestProvider::new().with_origin(plain.clone());
     let by_provider = Session::builder(provider).transport(world.idp()).build();
     let by_setting = Session::builder(TestProvider::new()).transport(world.idp()).origin(plain).build();
     for built in [by_provider, by_setting] {
@@ -198,7 +198,7 @@ fn an_api_on_plain_http_is_refused_when_the_session_is_built() {
 #[tokio::test]
 async fn a_token_endpoint_on_plain_http_is_refused_and_nothing_is_sent() {
     let world = World::new();
-    let session = session(&world, TestProvider { idp: "http://id.test", ..TestProvider::new() });
+    let session = session(&world, TestProvider::new().with_token_endpoint("http://id.test"));
     let client = client(&world, &session);
 
     assert_eq!(send(&client, get("/")).await.unwrap_err().kind(), ErrorKind::PlainHttp);
@@ -209,7 +209,7 @@ async fn a_token_endpoint_on_plain_http_is_refused_and_nothing_is_sent() {
 
 #[tokio::test]
 async fn a_refresh_token_is_not_sent_over_plain_http() {
-    let (world, client) = signed_in(TestProvider { idp: "http://id.test", ..TestProvider::without_login() });
+    let (world, client) = signed_in(TestProvider::without_login().with_token_endpoint("http://id.test"));
     world.clock.advance(std::time::Duration::from_secs(1000));
 
     assert_eq!(send(&client, get("/")).await.unwrap_err().kind(), ErrorKind::PlainHttp);
@@ -221,7 +221,7 @@ async fn a_refresh_token_is_not_sent_over_plain_http() {
 async fn plain_http_works_for_whoever_opts_in() {
     let world = World::new();
     let provider =
-        TestProvider { origin: Uri::from_static("http://api.test"), idp: "http://id.test", ..TestProvider::new() };
+        TestProvider::new().with_origin(Uri::from_static("http://api.test")).with_token_endpoint("http://id.test");
     let session =
         Session::builder(provider).transport(world.idp()).clock(world.clock.clone()).allow_http(true).build().unwrap();
     let client = client(&world, &session);

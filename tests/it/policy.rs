@@ -238,7 +238,7 @@ async fn how_far_a_body_is_judged_can_be_changed() {
     for (bytes, refreshes) in [(length, 1), (length - 1, 0)] {
         let world = World::new();
         let policy = no_jitter().judged_body(bytes, seconds(1)).unwrap();
-        let session = signed_in(&world, TestProvider { reads_body: true, ..TestProvider::new() }, policy);
+        let session = signed_in(&world, TestProvider::new().with_judged_body(true), policy);
         world.script_api(|_| Some(rejected_in_the_body()));
         let answer = send(&client(&world, &session), get("/")).await.unwrap();
         assert_eq!(text(answer).await, r#"{"rejected":true}"#);

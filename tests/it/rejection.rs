@@ -540,7 +540,7 @@ async fn the_request_after_a_rejection_without_a_copy_carries_the_new_token() {
 #[tokio::test]
 async fn a_rejection_inside_the_body_is_renewed_and_replayed() {
     let world = World::new();
-    let session = signed_in_as(&world, TestProvider { reads_body: true, ..TestProvider::new() });
+    let session = signed_in_as(&world, TestProvider::new().with_judged_body(true));
     let envelope = || json(Frames::new([data("{\"rejected\""), data(":true}"), trailers("x-sum", "1")]));
     let api = Stub::first(envelope);
 
@@ -595,7 +595,7 @@ async fn an_accepted_body_that_was_looked_into_is_the_same_in_every_frame_hint_t
     ];
     for body in bodies {
         let world = World::new();
-        let session = signed_in_as(&world, TestProvider { reads_body: true, ..TestProvider::new() });
+        let session = signed_in_as(&world, TestProvider::new().with_judged_body(true));
         let same = body.clone();
         let api = Stub::new(move |_| json(same.clone()));
 

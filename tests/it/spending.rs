@@ -286,7 +286,7 @@ async fn doubt_ends_with_the_token_set_it_was_about() {
 
 #[tokio::test]
 async fn a_refresh_token_that_is_not_single_use_is_never_in_doubt() {
-    let scene = Scene::new(TestProvider { single_use: false, ..TestProvider::new() });
+    let scene = Scene::new(TestProvider::new().with_single_use(false));
     scene.idp.fail([Fault::Instead(StatusCode::BAD_GATEWAY, "")]);
     scene.fly().await;
 

@@ -7,8 +7,10 @@ use http::{Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full};
 use tower::{BoxError, ServiceExt};
 use tower_auth_refresh::{
+    Provider,
     clock::Clock,
-    test_util::{Api, AuthServer, Fault, ServerBody, TestClock},
+    provider::{Context, Grant, GrantKind, ProviderErrorKind},
+    test_util::{Api, AuthServer, Fault, ServerBody, TestClock, TestProvider},
 };
 
 use crate::support::by_hand::ByHand;
@@ -64,10 +66,8 @@ fn each_hand_of_the_clock_moves_as_it_is_told_and_no_other() {
     assert_eq!(moved(), (120, 60));
     clock.step_back(3 * MINUTE);
     assert_eq!(moved(), (-60, 60));
-    clock.step_forward(MINUTE);
-    assert_eq!(moved(), (0, 60));
     clock.step_monotonic(MINUTE);
-    assert_eq!(moved(), (0, 120));
+    assert_eq!(moved(), (-60, 120));
 }
 
 // ===== the authorization server =====
@@ -165,6 +165,51 @@ async fn one_seed_makes_one_sequence_of_faults() {
     assert_eq!(first, second);
     assert_ne!(first, run(2).await);
     assert!(first.contains(&true) && first.contains(&false));
+}
+
+#[tokio::test]
+async fn each_kind_of_grant_is_refused_until_it_is_taken_again() {
+    let (_, server, _) = servers();
+    login(&server).await.unwrap();
+    let answers = || async {
+        let refreshed = refresh(&server, "refresh-1").await.unwrap().status();
+        (login(&server).await.unwrap().status(), refreshed)
+    };
+    server.refuse(GrantKind::Login);
+    server.refuse(GrantKind::Refresh);
+    assert_eq!(answers().await, (StatusCode::BAD_REQUEST, StatusCode::BAD_REQUEST));
+    server.unrefuse(GrantKind::Refresh);
+    assert_eq!(answers().await, (StatusCode::BAD_REQUEST, StatusCode::OK));
+    server.unrefuse(GrantKind::Login);
+    server.refuse(GrantKind::Refresh);
+    assert_eq!(answers().await, (StatusCode::OK, StatusCode::BAD_REQUEST));
+}
+
+#[tokio::test]
+async fn a_scripted_answer_takes_no_fault() {
+    let (_, server, _) = servers();
+    server.fail([Fault::DropBefore]);
+    server.script(|_| Some(Ok(Response::new(Full::from("scripted")))));
+    assert_eq!(read(login(&server).await).await.unwrap(), "scripted");
+    server.unscript();
+    assert!(login(&server).await.is_err());
+    assert_eq!(read(login(&server).await).await.unwrap(), "access-1 refresh-1 1000");
+}
+
+#[tokio::test]
+async fn what_was_presented_to_the_authorization_server_can_be_seen() {
+    let (_, server, _) = servers();
+    login(&server).await.unwrap();
+    refresh(&server, "refresh-1").await.unwrap();
+    let seen: Vec<_> = server.seen().iter().map(|seen| (seen.uri().path().to_owned(), seen.body().clone())).collect();
+    assert_eq!(seen, [("/login".to_owned(), Bytes::new()), ("/refresh".to_owned(), Bytes::from("refresh-1"))]);
+}
+
+#[test]
+fn a_lifetime_that_no_clock_can_hold_is_malformed() {
+    let answer = Response::new(Bytes::from(format!("access-1 refresh-1 {}", u64::MAX)));
+    let error = TestProvider::new().parse(Grant::Login, answer, &Context::new(TestClock::new().wall(), 0)).unwrap_err();
+    assert_eq!(error.kind(), ProviderErrorKind::Malformed);
 }
 
 #[tokio::test]

@@ -359,7 +359,7 @@ async fn a_rejected_request_that_waits_for_the_refresh_leaves_its_slot_to_others
 #[tokio::test]
 async fn an_answer_whose_body_is_being_judged_leaves_its_slot_to_others() {
     let world = World::new();
-    let session = session(&world, TestProvider { reads_body: true, ..TestProvider::new() });
+    let session = session(&world, TestProvider::new().with_judged_body(true));
     session.set(TestProvider::token(1, LONG, world.clock.wall())).unwrap();
     let answering = service_fn(|_: Request<Body>| async {
         let mut answer = Response::new(Endless);

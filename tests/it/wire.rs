@@ -286,7 +286,7 @@ fn rejected(world: &World, place: Place) -> Session<TestProvider> {
 
 /// A session with token set 7 that looks into bodies.
 fn reading(world: &World) -> Session<TestProvider> {
-    let session = over(world, TestProvider { reads_body: true, ..TestProvider::new() }, world.idp());
+    let session = over(world, TestProvider::new().with_judged_body(true), world.idp());
     set_rejected(world, &session);
     session
 }

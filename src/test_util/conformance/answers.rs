@@ -8,6 +8,7 @@ use super::{
     report::{Finding, Outcome, Report, none},
     subject::{Read, Subject},
     template::Template,
+    times,
 };
 use crate::{
     provider::{GrantKind, Provider, ProviderErrorKind},
@@ -17,19 +18,32 @@ use crate::{
 
 use GrantKind::{Login, Refresh};
 
+/// What a token needs at least, in characters.
+const SHORTEST: usize = 8;
+
 /// Free text of the server, which nothing may print.
 pub(super) const FREE_TEXT: &str = "FREE-TEXT-OF-THE-SERVER";
+
+/// Without tokens that can be told apart nothing else can be checked.
+pub(super) fn check_tokens<P: Provider>(subject: &Subject<'_, P>, report: &mut Report) {
+    report.record("the samples' tokens are long enough to be told apart", "C6", told_apart(subject));
+}
 
 pub(super) fn check<P: Provider>(subject: &Subject<'_, P>, report: &mut Report) {
     report.record("the sample of a login grants a token set that has not ended", "C20", grants(subject, Login));
     report.record("the sample of a refresh grants a token set that has not ended", "C20", grants(subject, Refresh));
     report.record("another token in the answer is another token in the set", "C6", varies(subject));
+    report.record("a refresh grants a refresh token of its own", "C51", rotates(subject));
+    report.record("a token set ends when the samples say", "C7", times::ends(subject));
+    report.record("the times of a token set depend on nothing but answer and context", "C14", times::moves(subject));
     report.record("the sample of a refusal is a refusal", "C17", refused(subject));
     let mut misread = Misread::default();
     report.record("an answer that is cut off grants nothing", "C21", cut_off(subject, &mut misread));
     report.record("an answer that is empty, a page or too large grants nothing", "C21", odd(subject, &mut misread));
     let ill_formed = ill_formed(subject, &mut misread);
     report.record("a token that is missing, of another type or there twice is not granted", "C21", ill_formed);
+    let odd_times = times::odd(subject);
+    report.record("a time that is negative, overflows or is no number is not granted", "C21", odd_times);
     report.record("an answer that is no success grants nothing", "C21", unsuccessful(subject, &mut misread));
     let expected = "no Refused while the token may still be good";
     report.record("only a refusal is taken for a refusal", "C51", none(expected, misread.0));
@@ -98,16 +112,18 @@ fn refused<P: Provider>(subject: &Subject<'_, P>) -> Finding {
 fn varies<P: Provider>(subject: &Subject<'_, P>) -> Finding {
     for (kind, sample, token) in granted(subject) {
         let template = Template::new(sample, token);
-        let Some((answer, access)) = template.in_text(1) else {
+        let Some((answer, tokens)) = template.in_text(1) else {
             return Err(if is_constant(subject) {
-                Outcome::failed("the token of the answer", "one token for different answers")
+                Outcome::failed("the tokens of the answer", "one token for different answers")
+            } else if subject.samples.derives_tokens {
+                Outcome::NotApplicable("because the samples say that tokens are derived from the answers")
             } else {
-                Outcome::NotApplicable("because the sample does not show its tokens as they are")
+                Outcome::failed("the tokens of the answer (or samples that say that they are derived)", "others")
             });
         };
         match subject.parse(kind, answer) {
-            Read::Granted(token) if Template::access_of(&token) == access => {}
-            _ => return Err(Outcome::failed("the token of the answer", "another one, or none")),
+            Read::Granted(token) if Template::new(sample, &token).tokens == tokens => {}
+            _ => return Err(Outcome::failed("the tokens of the answer", "others, or none")),
         }
     }
     Ok(())
@@ -118,6 +134,35 @@ fn is_constant<P: Provider>(subject: &Subject<'_, P>) -> bool {
     let tokens = [&subject.login, &subject.refresh].map(|token| token.as_ref().map(Template::access_of));
     let ([Some(one), Some(other)], [Some(first), Some(second)]) = (bodies, tokens) else { return false };
     one != other && first == second
+}
+
+/// Each of at least [`SHORTEST`] characters, and none a part of another.
+fn told_apart<P: Provider>(subject: &Subject<'_, P>) -> Finding {
+    let found = subject.sets().filter_map(|set| {
+        let tokens = Template::tokens_of(set);
+        let is_part = |token: &String| tokens.all().any(|other| other != token && other.contains(token.as_str()));
+        if tokens.all().any(|token| token.chars().count() < SHORTEST) {
+            return Some(String::from("a shorter one"));
+        }
+        tokens.all().any(is_part).then(|| String::from("one that is a part of another"))
+    });
+    none("tokens of at least 8 characters, none a part of another", found.collect())
+}
+
+fn rotates<P: Provider>(subject: &Subject<'_, P>) -> Finding {
+    let (Some(sample), Some(token)) = (subject.sample(Refresh), &subject.refresh) else {
+        return Err(Outcome::NotApplicable("because no sample of a refresh grants a token set"));
+    };
+    if subject.samples.keeps_refresh_token {
+        return Err(Outcome::NotApplicable("because the samples say that the refresh token is kept"));
+    }
+    if !subject.single_use() {
+        return Err(Outcome::NotApplicable("because a refresh token may be used again"));
+    }
+    if Template::new(sample, token).keeps_refresh {
+        return Err(Outcome::failed("the refresh token of the answer", "that of the set before"));
+    }
+    Ok(())
 }
 
 /// A part that says as much as the whole is welcome: white space may be missing.
@@ -191,7 +236,7 @@ fn name(status: StatusCode) -> &'static str {
 }
 
 /// The samples that grant, with what they grant.
-fn granted<'s, P: Provider>(
+pub(super) fn granted<'s, P: Provider>(
     subject: &'s Subject<'_, P>,
 ) -> impl Iterator<Item = (GrantKind, &'s Response<Bytes>, &'s TokenSet)> {
     let both = [(Login, &subject.login), (Refresh, &subject.refresh)];
@@ -213,6 +258,6 @@ fn with_length(mut answer: Response<Bytes>) -> Response<Bytes> {
 }
 
 fn alike(one: &TokenSet, other: &TokenSet) -> bool {
-    let told = |set: &TokenSet| (set.expiry(), set.refresh_expires_at(), set.refresh_at());
+    let told = |set: &TokenSet| (set.expiry(), times::of(set));
     Template::tokens_of(one) == Template::tokens_of(other) && told(one) == told(other)
 }

@@ -8,11 +8,9 @@ use std::{
     time::Duration,
 };
 
-use http::StatusCode;
-
 use super::{
     report::{Finding, Outcome, Report, same},
-    scene::{A_YEAR, Scene, begin, one, until},
+    scene::{A_YEAR, Answered, Scene, begin, one},
     subject::Subject,
     template::Template,
     verdicts,
@@ -43,7 +41,7 @@ pub(super) async fn check<P: Provider>(subject: &Subject<'_, P>, report: &mut Re
 }
 
 /// A provider that panics on the request's own task, to judge or to sign, fails the check and nothing more.
-async fn guarded(check: impl Future<Output = Finding>) -> Finding {
+async fn guarded(check: impl Future<Output = Finding> + Send) -> Finding {
     let mut check = pin!(check);
     poll_fn(|cx| {
         let polled = catch_unwind(AssertUnwindSafe(|| check.as_mut().poll(cx)));
@@ -71,7 +69,7 @@ async fn soft<P: Provider>(subject: &Subject<'_, P>) -> Finding {
     scene.api.take_previous_for(A_YEAR);
     scene.server.gate().hold();
     let well = scene.ask_all(10).await;
-    until(|| scene.server.counts().calls() > 0).await;
+    scene.reached().await;
     let condition = scene.session.status().condition;
     scene.server.gate().release();
     same("(answered well, condition)", (10, Condition::Refreshing), (well, condition))?;
@@ -79,7 +77,7 @@ async fn soft<P: Provider>(subject: &Subject<'_, P>) -> Finding {
     let after = scene.ask("/after").await;
     same(
         "(the next answer, logins and refreshes, rejected)",
-        (Ok(StatusCode::OK), one(kind), 0),
+        (Answered::Well, one(kind), 0),
         (after, scene.grants(), scene.api.counts().rejected),
     )
 }
@@ -107,7 +105,7 @@ async fn rejected<P: Provider>(subject: &Subject<'_, P>) -> Finding {
     let counts = scene.api.counts();
     same(
         "(the answer, logins and refreshes, rejected, replays)",
-        (Ok(StatusCode::OK), one(kind), 1, 1),
+        (Answered::Well, one(kind), 1, 1),
         (answer, scene.grants(), counts.rejected, counts.replays),
     )
 }
@@ -118,14 +116,14 @@ async fn left<P: Provider>(subject: &Subject<'_, P>) -> Finding {
     scene.server.gate().hold();
     let mut leaving = scene.ask("/leaving");
     begin(&mut leaving).await;
-    until(|| scene.server.counts().calls() > 0).await;
+    scene.reached().await;
     drop(leaving);
     scene.server.gate().release();
     scene.session.settled().await;
     let next = scene.ask("/next").await;
     same(
         "(the next answer, logins and refreshes, rejected)",
-        (Ok(StatusCode::OK), one(kind), 0),
+        (Answered::Well, one(kind), 0),
         (next, scene.grants(), scene.api.counts().rejected),
     )
 }
@@ -193,9 +191,10 @@ async fn refused<P: Provider>(subject: &Subject<'_, P>) -> Finding {
 async fn signed_out<P: Provider>(subject: &Subject<'_, P>) -> Finding {
     let scene = Scene::signed_in(subject)?;
     let kind = scene.fall_due().await?;
+    scene.api.take_previous_for(A_YEAR);
     scene.server.gate().hold();
     let well = scene.ask_all(1).await;
-    until(|| scene.server.counts().calls() > 0).await;
+    scene.reached().await;
     scene.session.sign_out();
     scene.server.gate().release();
     scene.session.settled().await;

@@ -41,7 +41,7 @@ impl<P: Provider> Observed<P> {
             Grant::Refresh(old) => Some(old),
         };
         if let Some(Renamed(number)) = renamed {
-            token = rename(token, old, number);
+            token = rename(&token, old, number);
         }
         let passed = now.duration_since(self.at).unwrap_or_default();
         Ok(later(token, old, passed))
@@ -49,27 +49,14 @@ impl<P: Provider> Observed<P> {
 }
 
 /// `token` with the tokens of this number, but for a refresh token that was kept.
-fn rename(token: TokenSet, old: Option<&TokenSet>, number: u64) -> TokenSet {
-    let tokens = Template::tokens_of(&token);
+fn rename(token: &TokenSet, old: Option<&TokenSet>, number: u64) -> TokenSet {
+    let tokens = Template::tokens_of(token);
     let kept = old.is_some_and(|old| Template::tokens_of(old).refresh == tokens.refresh);
-    let numbered = tokens.numbered(number);
-    let mut renamed = TokenSet::new(numbered.access).with_expiry(token.expiry());
-    if let Some(refresh) = if kept { tokens.refresh } else { numbered.refresh } {
-        renamed = renamed.with_refresh_token(refresh);
+    let mut numbered = tokens.numbered(number);
+    if kept {
+        numbered.refresh = tokens.refresh;
     }
-    if let Some(signing) = numbered.signing {
-        renamed = renamed.with_signing_key(signing);
-    }
-    if let Some(at) = token.issued_at() {
-        renamed = renamed.with_issued_at(at);
-    }
-    if let Some(at) = token.refresh_at() {
-        renamed = renamed.with_refresh_at(at);
-    }
-    if let Some(at) = token.refresh_expires_at() {
-        renamed = renamed.with_refresh_expires_at(at);
-    }
-    token.extra().iter().fold(renamed, |token, (name, value)| token.with_extra(name, value.clone()))
+    numbered.put_into(token)
 }
 
 /// `token` as if it had been granted later, but for an end that was kept.

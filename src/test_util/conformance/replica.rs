@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
-use percent_encoding::percent_decode;
 
 use super::{
+    credentials,
     observed::{Presented, SignedBy},
     subject::Subject,
     template::Template,
@@ -66,12 +66,7 @@ impl Wire for Replica {
         if let Some(SignedBy(signed_by)) = request.extensions().get() {
             return signed_by == access;
         }
-        let query = request.uri().query().unwrap_or_default().as_bytes();
-        let places = request.headers().values().map(|value| value.as_bytes()).chain([query]);
-        places.into_iter().any(|place| {
-            let is_in = |text: &[u8]| text.windows(access.len().max(1)).any(|part| part == access.as_bytes());
-            is_in(place) || is_in(&percent_decode(place).collect::<Vec<u8>>())
-        })
+        credentials::shows(request, access)
     }
 
     fn reject(&self) -> Response<Bytes> {

@@ -1,6 +1,6 @@
 //! What the checks have found.
 
-use std::fmt;
+use std::{collections::HashSet, fmt};
 
 /// Every check, in the order in which it was made. `Display` lists them.
 #[derive(Clone, Debug, Default)]
@@ -131,8 +131,10 @@ pub(super) fn same<T: PartialEq + fmt::Debug>(what: &str, expected: T, came: T) 
     Err(Outcome::failed(format!("{what} {expected:?}"), format!("{came:?}")))
 }
 
-/// Passes where nothing is listed.
-pub(super) fn none(expected: &str, found: Vec<String>) -> Finding {
+/// Passes where nothing is listed. What is listed more than once is told once.
+pub(super) fn none(expected: &str, mut found: Vec<String>) -> Finding {
+    let mut known = HashSet::new();
+    found.retain(|one| known.insert(one.clone()));
     if found.is_empty() { Ok(()) } else { Err(Outcome::failed(expected, found.join("; "))) }
 }
 

@@ -1,6 +1,9 @@
 //! What the checks need to know of an API.
 
-use std::{fmt, time::SystemTime};
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
+};
 
 use bytes::Bytes;
 use http::Response;
@@ -20,6 +23,10 @@ pub struct Samples {
     pub(super) secrets: Vec<String>,
     pub(super) printed: Option<String>,
     pub(super) allow_http: bool,
+    pub(super) lifetime: Option<Duration>,
+    pub(super) keeps_refresh_token: bool,
+    pub(super) derives_tokens: bool,
+    pub(super) hides_access_token: bool,
 }
 
 impl Samples {
@@ -35,6 +42,10 @@ impl Samples {
             secrets: Vec::new(),
             printed: None,
             allow_http: false,
+            lifetime: None,
+            keeps_refresh_token: false,
+            derives_tokens: false,
+            hides_access_token: false,
         }
     }
 
@@ -82,6 +93,33 @@ impl Samples {
     pub fn allow_http(self) -> Self {
         Self { allow_http: true, ..self }
     }
+
+    /// How long the samples' access tokens live, from the samples' time on. It is then checked exactly; without it a
+    /// provider may take minutes for seconds, or read no lifetime at all.
+    #[must_use]
+    pub fn lifetime(self, lifetime: Duration) -> Self {
+        Self { lifetime: Some(lifetime), ..self }
+    }
+
+    /// A refresh grants no refresh token: that of the set before stays in use. Without this a provider that keeps it
+    /// fails, unless its refresh tokens may be [used again](crate::Provider::single_use).
+    #[must_use]
+    pub fn keeps_refresh_token(self) -> Self {
+        Self { keeps_refresh_token: true, ..self }
+    }
+
+    /// The tokens do not stand in the answers, but are made from them: decrypted, or put together.
+    #[must_use]
+    pub fn derives_tokens(self) -> Self {
+        Self { derives_tokens: true, ..self }
+    }
+
+    /// A request does not show the access token that it carries, because it is encoded or hashed. No check in a session
+    /// applies then, as no server could tell the tokens. Signed requests need no such word.
+    #[must_use]
+    pub fn hides_access_token(self) -> Self {
+        Self { hides_access_token: true, ..self }
+    }
 }
 
 impl fmt::Debug for Samples {
@@ -94,6 +132,10 @@ impl fmt::Debug for Samples {
             .field("rejected", &self.rejected.is_some())
             .field("secrets", &self.secrets.len())
             .field("allow_http", &self.allow_http)
+            .field("lifetime", &self.lifetime)
+            .field("keeps_refresh_token", &self.keeps_refresh_token)
+            .field("derives_tokens", &self.derives_tokens)
+            .field("hides_access_token", &self.hides_access_token)
             .finish_non_exhaustive()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     future::{Future, poll_fn},
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::Poll,
     time::Duration,
@@ -10,12 +10,12 @@ use std::{
 
 use bytes::Bytes;
 use http::{Request, StatusCode, Uri};
-use http_body_util::Full;
+use http_body_util::{BodyExt, Collected, Full};
 use tower::ServiceExt;
 use tower_layer::Layer;
 
 use super::{
-    grants::NOTHING_GRANTED, observed::Observed, replica::Replica, report::Outcome, subject::Subject,
+    credentials, grants::NOTHING_GRANTED, observed::Observed, replica::Replica, report::Outcome, subject::Subject,
     template::Template, verdicts,
 };
 use crate::{
@@ -24,10 +24,7 @@ use crate::{
     provider::{Grant, GrantKind, Provider, Reason},
     service::AuthRefresh,
     session::{RefreshPolicy, Session},
-    test_util::{
-        Api, AuthServer, TestClock,
-        wire::{Asked, Wire},
-    },
+    test_util::{Api, AuthServer, TestClock, api::WELCOME, wire::Asked},
     token::TokenSet,
 };
 
@@ -38,7 +35,6 @@ pub(super) struct Scene<'a, P> {
     pub(super) api: Api,
     pub(super) session: Session<Observed<P>>,
     client: AuthRefresh<Api, Observed<P>>,
-    replica: Arc<Replica>,
     origin: Uri,
 }
 
@@ -46,16 +42,26 @@ pub(super) struct Scene<'a, P> {
 pub(super) const A_YEAR: Duration = Duration::from_secs(31_536_000);
 
 /// What came of one request.
-pub(super) type Asking<'s> = Pin<Box<dyn Future<Output = Result<StatusCode, ErrorKind>> + 's>>;
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answered {
+    /// The API's own answer to a good token.
+    Well,
+    Otherwise(StatusCode),
+    Failed(ErrorKind),
+}
+
+pub(super) type Asking<'s> = Pin<Box<dyn Future<Output = Answered> + Send + 's>>;
 
 impl<'a, P: Provider> Scene<'a, P> {
     /// A session without a token set.
     pub(super) fn new(subject: &'a Subject<'a, P>) -> Result<Self, Outcome> {
+        if !credentials::is_told(subject, subject.granted().ok_or(NOTHING_GRANTED)?) {
+            return Err(Outcome::NotApplicable("because the credential does not show the access token"));
+        }
         let rejected = verdicts::rejection(subject).ok();
         let provider = Observed { provider: (subject.make)(), at: subject.samples.at };
         let clock = TestClock::at(subject.samples.at);
-        let replica = Arc::new(Replica::new(subject, rejected));
-        let server = AuthServer::speaking(Arc::clone(&replica) as Arc<dyn Wire>, &clock);
+        let server = AuthServer::speaking(Arc::new(Replica::new(subject, rejected)), &clock);
         let api = server.api();
         let origin = provider.origin().cloned().unwrap_or_else(|| Uri::from_static("https://api.test"));
         // Due from early on, however long the samples' lives. Without jitter there is no backoff, and no point in time
@@ -73,9 +79,7 @@ impl<'a, P: Provider> Scene<'a, P> {
                 Outcome::failed("a session", format!("{:?}", error.kind()))
             })?;
         let client = AuthRefreshLayer::new(session.clone()).layer(api.clone());
-        let scene = Self { subject, clock, server, api, session, client, replica, origin };
-        scene.check_visible()?;
-        Ok(scene)
+        Ok(Self { subject, clock, server, api, session, client, origin })
     }
 
     /// A session with token set 1, which both servers know.
@@ -94,20 +98,6 @@ impl<'a, P: Provider> Scene<'a, P> {
         Ok(scene)
     }
 
-    /// The API must find the access token in the credential.
-    fn check_visible(&self) -> Result<(), Outcome> {
-        let token = self.subject.granted().ok_or(NOTHING_GRANTED)?;
-        let credential = self.subject.credential(token).ok_or(NOTHING_GRANTED)?;
-        let mut request = Request::new(Bytes::new());
-        *request.uri_mut() = self.uri("/");
-        let is_applied = credential.apply(&mut request).is_ok();
-        let is_visible = is_applied && self.replica.carries(&request, &Template::access_of(token));
-        if credential.is_signed() || is_visible {
-            return Ok(());
-        }
-        Err(Outcome::NotApplicable("because the credential does not show the access token"))
-    }
-
     fn uri(&self, path: &str) -> Uri {
         let mut parts = self.origin.clone().into_parts();
         parts.path_and_query = path.parse().ok();
@@ -120,13 +110,17 @@ impl<'a, P: Provider> Scene<'a, P> {
         *request.uri_mut() = self.uri(path);
         let client = self.client.clone();
         Box::pin(async move {
-            match client.oneshot(request).await {
-                Ok(answer) => Ok(answer.status()),
+            let (head, body) = match client.oneshot(request).await {
+                Ok(answer) => answer.into_parts(),
                 Err(error) => {
                     self.subject.hear(&error);
-                    Err(error.kind())
+                    return Answered::Failed(error.kind());
                 }
-            }
+            };
+            // A rejection may have status 200 as well.
+            let body = body.collect().await.map(Collected::to_bytes).unwrap_or_default();
+            let well = head.status == StatusCode::OK && body == WELCOME;
+            if well { Answered::Well } else { Answered::Otherwise(head.status) }
         })
     }
 
@@ -137,7 +131,7 @@ impl<'a, P: Provider> Scene<'a, P> {
         poll_fn(|cx| {
             asking.retain_mut(|asking| match asking.as_mut().poll(cx) {
                 Poll::Ready(answer) => {
-                    well += usize::from(answer == Ok(StatusCode::OK));
+                    well += usize::from(answer == Answered::Well);
                     false
                 }
                 Poll::Pending => true,
@@ -170,7 +164,7 @@ impl<'a, P: Provider> Scene<'a, P> {
 
     fn life(&self, token: &TokenSet) -> Result<Duration, Outcome> {
         let end = token.expiry().time().and_then(|end| end.duration_since(self.clock.wall()).ok());
-        end.ok_or(Outcome::NotApplicable("because the samples say no end of a token"))
+        end.ok_or(Outcome::NotApplicable("because the provider reads no end of a token"))
     }
 
     fn next_grant(&self, token: &TokenSet) -> Result<GrantKind, Outcome> {
@@ -186,6 +180,19 @@ impl<'a, P: Provider> Scene<'a, P> {
         })
     }
 
+    /// Until a token request has reached the server; or none will, as no flight is under way.
+    pub(super) async fn reached(&self) {
+        let mut settled = pin!(self.session.settled());
+        poll_fn(|cx| {
+            if self.server.counts().calls() > 0 || settled.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(());
+            }
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await;
+    }
+
     /// `(logins, refreshes)` so far.
     pub(super) fn grants(&self) -> (usize, usize) {
         let counts = self.server.counts();
@@ -198,16 +205,6 @@ pub(super) fn one(kind: GrantKind) -> (usize, usize) {
     match kind {
         GrantKind::Login => (1, 0),
         GrantKind::Refresh => (0, 1),
-    }
-}
-
-/// Lets other tasks run until `reached`.
-pub(super) async fn until(reached: impl Fn() -> bool) {
-    for _ in 0..1000 {
-        if reached() {
-            return;
-        }
-        tokio::task::yield_now().await;
     }
 }
 

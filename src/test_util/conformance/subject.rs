@@ -20,7 +20,7 @@ use crate::{
 };
 
 pub(super) struct Subject<'a, P> {
-    pub(super) make: &'a dyn Fn() -> P,
+    pub(super) make: &'a (dyn Fn() -> P + Send + Sync),
     pub(super) samples: &'a Samples,
     pub(super) login: Option<TokenSet>,
     pub(super) refresh: Option<TokenSet>,
@@ -38,11 +38,13 @@ pub(super) enum Read {
     Nothing,
 }
 
+const NONCE: u128 = 0x0123_4567_89ab_cdef;
+
 /// The refresh token of a set that was never granted.
 pub(super) const STAND_IN: &str = "stand-in-refresh-token";
 
 impl<'a, P: Provider> Subject<'a, P> {
-    pub(super) fn new(make: &'a dyn Fn() -> P, samples: &'a Samples) -> Self {
+    pub(super) fn new(make: &'a (dyn Fn() -> P + Send + Sync), samples: &'a Samples) -> Self {
         let mut subject = Self {
             make,
             samples,
@@ -77,8 +79,13 @@ impl<'a, P: Provider> Subject<'a, P> {
         self.login.as_ref().or(self.refresh.as_ref())
     }
 
-    pub(super) fn context(&self) -> Context {
-        Context::new(self.samples.at, 0x0123_4567_89ab_cdef)
+    /// All granted sets.
+    pub(super) fn sets(&self) -> impl Iterator<Item = &TokenSet> {
+        [&self.login, &self.refresh].into_iter().flatten()
+    }
+
+    fn context(&self) -> Context {
+        Context::new(self.samples.at, NONCE)
     }
 
     pub(super) fn single_use(&self) -> bool {
@@ -96,6 +103,10 @@ impl<'a, P: Provider> Subject<'a, P> {
             GrantKind::Login => Grant::Login,
             GrantKind::Refresh => Grant::Refresh(self.granted().unwrap_or(&stand_in)),
         };
+        self.request_for(provider, grant)
+    }
+
+    pub(super) fn request_for(&self, provider: &P, grant: Grant<'_>) -> Option<Request<Bytes>> {
         let built = self.guarded("request", |_| provider.request(grant, &self.context()))?;
         built.map_err(|error| self.hear(&error)).ok()
     }
@@ -105,12 +116,16 @@ impl<'a, P: Provider> Subject<'a, P> {
     }
 
     pub(super) fn parse(&self, kind: GrantKind, answer: Response<Bytes>) -> Read {
+        self.parse_at(self.samples.at, kind, answer)
+    }
+
+    pub(super) fn parse_at(&self, now: SystemTime, kind: GrantKind, answer: Response<Bytes>) -> Read {
         let stand_in = stand_in(self.samples.at);
         let grant = match kind {
             GrantKind::Login => Grant::Login,
             GrantKind::Refresh => Grant::Refresh(&stand_in),
         };
-        match self.guarded("parse", |provider| provider.parse(grant, answer, &self.context())) {
+        match self.guarded("parse", |provider| provider.parse(grant, answer, &Context::new(now, NONCE))) {
             None => Read::Nothing,
             Some(Ok(token)) => match self.credential(&token) {
                 Some(_) => Read::Granted(token),
@@ -128,13 +143,12 @@ impl<'a, P: Provider> Subject<'a, P> {
         made.map_err(|error| self.hear(&error)).ok()
     }
 
-    /// Signs a request for nothing.
-    pub(super) fn sign(&self, token: &TokenSet) {
-        let (mut head, ()) = Request::new(()).into_parts();
-        let signed = self.guarded("sign", |provider| provider.sign(token, &mut head, &self.context()));
-        if let Some(Err(error)) = signed {
-            self.hear(&error);
-        }
+    /// A signed request for nothing.
+    pub(super) fn sign(&self, token: &TokenSet) -> Option<Request<Bytes>> {
+        let (mut head, body) = Request::new(Bytes::new()).into_parts();
+        let signed = self.guarded("sign", |provider| provider.sign(token, &mut head, &self.context()))?;
+        signed.map_err(|error| self.hear(&error)).ok()?;
+        Some(Request::from_parts(head, body))
     }
 
     /// Whether an answer of the API rejects the token, its body looked at where the provider asks for it.
@@ -170,6 +184,11 @@ impl<'a, P: Provider> Subject<'a, P> {
         panicked.sort_unstable();
         panicked.dedup();
         panicked
+    }
+
+    /// How often any method has panicked.
+    pub(super) fn panics(&self) -> usize {
+        lock(&self.panicked).len()
     }
 
     fn guarded<T>(&self, method: &'static str, call: impl FnOnce(&P) -> T) -> Option<T> {

@@ -4,13 +4,13 @@ use bytes::Bytes;
 use http::{HeaderValue, Response};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::vary::vary;
+use super::{json, vary::vary};
 use crate::token::TokenSet;
 
 /// A sample that grants, and the tokens in it.
 pub(super) struct Template {
     answer: Response<Bytes>,
-    tokens: Tokens,
+    pub(super) tokens: Tokens,
     /// Whether the refresh token of the set before stays in use.
     pub(super) keeps_refresh: bool,
 }
@@ -41,6 +41,27 @@ impl Tokens {
             refresh: self.refresh.as_ref().map(vary),
             signing: self.signing.as_ref().map(vary),
         }
+    }
+
+    /// `set` with these tokens, and all else as it is.
+    pub(super) fn put_into(self, set: &TokenSet) -> TokenSet {
+        let mut result = TokenSet::new(self.access).with_expiry(set.expiry());
+        if let Some(refresh) = self.refresh {
+            result = result.with_refresh_token(refresh);
+        }
+        if let Some(signing) = self.signing {
+            result = result.with_signing_key(signing);
+        }
+        if let Some(at) = set.issued_at() {
+            result = result.with_issued_at(at);
+        }
+        if let Some(at) = set.refresh_at() {
+            result = result.with_refresh_at(at);
+        }
+        if let Some(at) = set.refresh_expires_at() {
+            result = result.with_refresh_expires_at(at);
+        }
+        set.extra().iter().fold(result, |set, (name, value)| set.with_extra(name, value.clone()))
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = &String> {
@@ -89,8 +110,8 @@ impl Template {
         (answer, tokens)
     }
 
-    /// The same by its text alone, with the access token; `None` where a token does not stand in it as it is.
-    pub(super) fn in_text(&self, number: u64) -> Option<(Response<Bytes>, String)> {
+    /// The same by its text alone; `None` where a token does not stand in it.
+    pub(super) fn in_text(&self, number: u64) -> Option<(Response<Bytes>, Tokens)> {
         let numbered = self.tokens.numbered(number);
         let mut answer = self.answer.clone();
         for (old, new) in self.tokens.all().zip(numbered.all()) {
@@ -106,13 +127,18 @@ impl Template {
                 None => {}
             }
         }
-        Some((answer, numbered.access))
+        Some((answer, numbered))
     }
 }
 
-/// `text` with `new` wherever `old` stands as a word of its own; `None` where it does not.
+/// `text` with `new` wherever `old` stands as a word of its own, in JSON also escaped; `None` where it does not.
 fn replaced(text: &[u8], old: &str, new: &str) -> Option<Vec<u8>> {
     let text = std::str::from_utf8(text).ok()?;
+    let in_strings = json::with_strings(text, |string| with_word(string, old, new));
+    in_strings.or_else(|| with_word(text, old, new)).map(String::into_bytes)
+}
+
+fn with_word(text: &str, old: &str, new: &str) -> Option<String> {
     let is_edge = |neighbour: Option<char>| !neighbour.is_some_and(char::is_alphanumeric);
     let mut result = String::with_capacity(text.len());
     let (mut rest, mut found) = (text, false);
@@ -124,5 +150,5 @@ fn replaced(text: &[u8], old: &str, new: &str) -> Option<Vec<u8>> {
         rest = after;
     }
     result.push_str(rest);
-    found.then(|| result.into_bytes())
+    found.then_some(result)
 }

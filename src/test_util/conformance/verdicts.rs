@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 
 use super::{
-    answers,
+    answers, json,
     report::{Finding, Outcome, Report, none},
     subject::Subject,
 };
@@ -41,17 +41,25 @@ fn silent<P: Provider>(subject: &Subject<'_, P>) -> Finding {
     });
     let granted = [&subject.samples.login, &subject.samples.refresh].into_iter().flatten();
     let granted = granted.map(|sample| (String::from("a granted body"), sample.clone()));
+    // Where the head says it all, the body does not count.
+    let judged =
+        subject.samples.rejected.iter().filter(|sample| !subject.rejects(&(*sample).clone().map(|_| Bytes::new())));
+    let inside = judged.filter(|sample| json::is_json(sample.body())).map(|sample| {
+        let wrapped = [b"{\"zz\":", &sample.body()[..], b"}"].concat();
+        (String::from("a rejection inside of another body"), sample.clone().map(|_| wrapped.into()))
+    });
     let found = empty.chain(pages).chain(granted).filter(|(_, answer)| {
         // A status that the API's own rejection has may say it all.
         let is_named = named == Some(answer.status()) && !answer.status().is_success();
         !is_named && subject.rejects(answer)
     });
+    let found = found.chain(inside.filter(|(_, answer)| subject.rejects(answer)));
     none("no rejection", found.map(|(what, _)| format!("Rejected by {what}")).collect())
 }
 
 fn parts<P: Provider>(subject: &Subject<'_, P>) -> Finding {
     let samples = &subject.samples;
-    let before = subject.panicked().len();
+    let before = subject.panics();
     for sample in [&samples.login, &samples.refresh, &samples.refused, &samples.rejected].into_iter().flatten() {
         let length = sample.body().len();
         for end in (0..length).step_by(1 + length / 4096) {
@@ -62,5 +70,5 @@ fn parts<P: Provider>(subject: &Subject<'_, P>) -> Finding {
             subject.rejects(&part);
         }
     }
-    if subject.panicked().len() > before { Err(Outcome::failed("a verdict", "a panic")) } else { Ok(()) }
+    if subject.panics() > before { Err(Outcome::failed("a verdict", "a panic")) } else { Ok(()) }
 }

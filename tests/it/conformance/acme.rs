@@ -14,10 +14,10 @@ use tower_auth_refresh::{
 
 use super::{at, text};
 
-pub(super) async fn check<P: Provider>(make: impl Fn() -> P) -> Result<Report, NonConformance> {
+pub(super) async fn check<P: Provider>(make: impl Fn() -> P + Send + Sync) -> Result<Report, NonConformance> {
     let samples =
         Samples::at(at()).refresh(text(200, "first-access second-refresh 3600\n")).refused(text(400, "refused"));
-    conformance(make, samples).await
+    conformance(make, samples.lifetime(Duration::from_secs(3600))).await
 }
 
 pub(super) struct Acme {

@@ -59,8 +59,7 @@ impl System {
     pub fn new(scene: Scene) -> Self {
         let clock = WatchedClock(TestClock::new(), Arc::default());
         let (api, endpoint) = (Server::default(), Server::default());
-        let provider =
-            TestProvider { single_use: scene.single_use, can_log_in: scene.can_log_in, ..TestProvider::new() };
+        let provider = TestProvider::new().with_single_use(scene.single_use).with_login(scene.can_log_in);
         let roll = match scene.jitter {
             0 => || 0.0,
             50 => || 0.5,
