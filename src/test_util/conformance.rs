@@ -32,7 +32,7 @@ use subject::Subject;
 /// use http::Response;
 /// use tower_auth_refresh::test_util::{Samples, TestProvider, conformance};
 ///
-/// // In a test: #[tokio::test(start_paused = true)]
+/// // In a test: #[tokio::test(start_paused = true)], with tokio's own feature `test-util`
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
 /// # async fn main() {
 /// let samples = Samples::at(UNIX_EPOCH + Duration::from_secs(1_750_000_000))
@@ -51,6 +51,9 @@ use subject::Subject;
 /// tokens are replaced by others, as long and of the same alphabet, whose end differs, so that a JWT still says what it
 /// said. Where the [samples say](Samples::derives_tokens) that the tokens are not there, the parsed token set gets the
 /// others instead. All answers are read at the samples' time, and what they grant is moved to the present.
+///
+/// A provider that reads JSON as `serde_json::Value` does not pass: of two members of one name `Value` keeps the last, and
+/// another reader of the same answer could see the first. A derived struct refuses both.
 ///
 /// # Checks
 /// Each stands for a law of `docs/contract.md`.

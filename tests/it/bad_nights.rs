@@ -83,7 +83,7 @@ async fn a_good_token_is_not_discarded_when_ntp_puts_the_clock_forward_during_th
     let token = crate::support::by_hand::ByHand::started(session.token());
     let_the_flight_run().await;
     world.clock.advance(seconds(2));
-    world.clock.step_forward(HOUR);
+    world.clock.suspend(HOUR);
     world.release_idp();
     assert_eq!(token.rest().await.map(drop).map_err(|error| error.kind()), Ok(()));
 }
@@ -167,7 +167,7 @@ async fn a_wall_clock_that_was_wrong_for_a_moment_does_not_end_the_session() {
     let end = world.clock.wall() + LIFE * 2;
     endpoint.answers(move || quectel_grant(end));
 
-    world.clock.step_forward(YEAR);
+    world.clock.suspend(YEAR);
     assert!(session.token().await.is_err());
     world.clock.step_back(YEAR);
     world.clock.advance(LIFE);
@@ -362,7 +362,7 @@ async fn a_retry_after_date_of_a_503_counts_from_its_own_date() {
         let world = World::new();
         let right = world.clock.wall();
         world.clock.step_back(behind);
-        world.clock.step_forward(ahead);
+        world.clock.suspend(ahead);
         let session = session_with(&world, TestProvider::new(), no_jitter());
         world.script_idp(move |_| {
             Some(dated(reply(StatusCode::SERVICE_UNAVAILABLE, ""), right).map(|mut answer| {

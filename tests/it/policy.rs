@@ -251,7 +251,7 @@ async fn for_how_long_a_body_is_judged_can_be_changed() {
     for (time, refreshes) in [(seconds(3), 1), (seconds(1), 0)] {
         let world = World::new();
         let policy = no_jitter().judged_body(1024, time).unwrap();
-        let session = signed_in(&world, TestProvider { reads_body: true, ..TestProvider::new() }, policy);
+        let session = signed_in(&world, TestProvider::new().with_judged_body(true), policy);
         let api = Stub::new(|_| {
             let body = Frames::new([Part::Wait(seconds(2)), data(r#"{"rejected":true}"#)]);
             Response::builder().header(header::CONTENT_TYPE, "application/json").body(body).unwrap()
