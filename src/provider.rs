@@ -215,7 +215,8 @@ pub enum Grant<'a> {
 #[non_exhaustive]
 pub struct Context {
     /// The current time by the token endpoint's clock, as far as the `Date` of its answers has told it. In
-    /// [`parse`](Provider::parse) it is when the request was made: a lifetime in seconds counts from there.
+    /// [`parse`](Provider::parse) it is when the grant was made, as far as that is known, and not later: a lifetime in
+    /// seconds counts from there.
     pub now: SystemTime,
     /// Fresh randomness, another one for each request.
     pub nonce: u128,

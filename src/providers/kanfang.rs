@@ -287,7 +287,8 @@ fn granted(grant: Grant<'_>, payload: &Map<String, Value>, now: SystemTime) -> R
     let mut end = seconds("payload.refreshTokenExpireIn", "refreshTokenExpireIn")?;
     let refresh_token = match (fresh.map(SecretString::from), grant) {
         (None, Grant::Refresh(old)) => {
-            end = end.or(old.refresh_expires_at());
+            // It has just been taken, so an end that has passed was never true.
+            end = end.or(old.refresh_expires_at().filter(|end| *end > now));
             old.refresh_token().cloned()
         }
         (fresh, _) => fresh,

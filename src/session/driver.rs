@@ -81,7 +81,11 @@ impl<P: Provider> Driver<P> {
 
     fn grant<'a>(&self, start: &'a Snapshot, why: Reason) -> Result<Grant<'a>, Failed> {
         let token = start.renewed_from();
-        let kind = self.session.provider().next_grant(token, why, self.session.now().wall);
+        let provider = self.session.provider();
+        // By a correction that is out of date everything may seem to have ended, and without a call none would follow.
+        let kind = provider
+            .next_grant(token, why, self.session.now().wall)
+            .or_else(|| provider.next_grant(token, why, self.session.0.clock.now().wall));
         match (kind, token) {
             (Some(GrantKind::Login), _) if start.login_refused && !self.sign_in => match why {
                 Reason::MaybeSpent => self.grant(start, Reason::Due),
@@ -126,7 +130,11 @@ impl<P: Provider> Driver<P> {
             let error = match read {
                 Ok(Read::Granted(issued)) => return Ok((issued, grant.kind())),
                 Ok(Read::Ended(token)) => {
-                    self.change(|state| state.keep_ended(grant.kind(), token));
+                    let now = skew.correct(answered).wall;
+                    let renewable = provider.next_grant(Some(&token), Reason::Due, now) == Some(GrantKind::Refresh);
+                    if grant.kind() == GrantKind::Refresh && renewable {
+                        self.change(|state| state.keep_ended(token));
+                    }
                     ProviderError::malformed(provider.name(), "expiry", "has already passed")
                 }
                 Err(error) => error,

@@ -135,8 +135,11 @@ impl Snapshot {
     }
 
     /// Whether the guard counts a flight that starts now: not when the token has served for half of its life (or what
-    /// the policy says), unless the last flight has failed.
+    /// the policy says), unless the last flight has failed; and not when it was one without a call.
     pub(super) fn is_counted(&self, now: Now) -> bool {
+        if self.failure.as_ref().is_some_and(Remembered::is_rechecked) {
+            return false;
+        }
         self.strikes > 0 || self.token.as_ref().is_none_or(|token| !token.lifetime.is_settled(now))
     }
 }

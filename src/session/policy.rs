@@ -291,11 +291,14 @@ impl RefreshPolicy {
         if usable { self.backoff_max } else { self.backoff_max_without_token.clamp(self.backoff_min, self.backoff_max) }
     }
 
-    /// Where both margins were set, one must be able to be longer than the other: else no token has a soft window.
+    /// Where both margins were set, the soft one must be able to be the longer: else no token has a soft window. (The hard
+    /// one ends at half of the lifetime, which is no reason to take plain times in the wrong order.)
     fn margins_in_order(self, setting: &'static str) -> Result<Self, InvalidPolicy> {
         let (soft, hard) = (self.soft_margin, self.hard_margin);
         let are_set = soft != Margin::SOFT && hard != Margin::HARD;
-        if are_set && soft != hard && soft.longest <= hard.longest && soft.share <= hard.share {
+        let are_fixed = soft.share == Share(100) && hard.share == Share(100);
+        let is_never_longer = soft.longest <= hard.longest && soft.share <= hard.share.min(Share(50));
+        if are_set && (is_never_longer || (are_fixed && soft.longest < hard.longest)) {
             return Err(InvalidPolicy::new(
                 setting,
                 "leaves no soft window: the soft margin is never longer than the hard one",

@@ -33,8 +33,9 @@ pub(super) enum Read {
 }
 
 impl<P: Provider> Reading<'_, P> {
-    /// Reads `answer` by the clock as its `Date` corrects it, and by the clock as it was `known` where that brings
-    /// nothing to use: then the `Date` is what cannot be trusted, and nobody's token set is thrown away over it.
+    /// Reads `answer` by the clock as its `Date` corrects it, its lifetimes counted from the request. Where that brings
+    /// nothing to use they are counted from the `Date`, in case the clock was set meanwhile; then it is read by the clock
+    /// as it was `known`: nobody's token set is thrown away over a `Date` that is wrong.
     ///
     /// The correction to keep comes with it. It is learned from a grant, and from a provider that complains of this
     /// machine's clock: whatever else was answered may be a gateway's, and so may be its date.
@@ -44,19 +45,25 @@ impl<P: Provider> Reading<'_, P> {
         known: Skew,
         issue: impl Fn(TokenSet, Now) -> Result<Issued, ProviderError>,
     ) -> (Result<Read, ProviderError>, Skew) {
-        let Some(Dated { skew, date }) = Dated::of(answer.headers(), self.asked.wall, self.answered.wall) else {
-            return (self.read_by(known, None, answer, &issue), known);
+        let dated = Dated::of(answer.headers(), self.asked.wall, self.answered.wall, known);
+        let skew = dated.map_or(known, |dated| dated.skew);
+        let first = self.read_by(skew, None, answer.clone(), &issue);
+        let mut ended = match first {
+            Ok(Read::Ended(token)) => Ok(token),
+            Err(error) if error.kind() == ProviderErrorKind::Malformed => Err(error),
+            Err(error) if error.kind() == ProviderErrorKind::Fault => return (Err(error), skew),
+            Err(error) => return (Err(error), known),
+            granted => return (granted, skew),
         };
-        let read = self.read_by(skew, Some(date), answer.clone(), &issue);
-        match &read {
-            Ok(Read::Granted(_)) => return (read, skew),
-            Err(error) if error.kind() == ProviderErrorKind::Fault => return (read, skew),
-            _ => {}
+        let again = [(skew, dated.map(|dated| dated.date)), (known, None)];
+        for (by, date) in again.into_iter().filter(|(by, date)| date.is_some() || *by != skew) {
+            match self.read_by(by, date, answer.clone(), &issue) {
+                Ok(Read::Ended(token)) if ended.is_err() => ended = Ok(token),
+                Ok(Read::Ended(_)) | Err(_) => {}
+                granted => return (granted, by),
+            }
         }
-        match self.read_by(known, None, answer, &issue) {
-            granted @ Ok(Read::Granted(_)) => (granted, known),
-            _ => (read, known),
-        }
+        (ended.map(Read::Ended), known)
     }
 
     fn read_by(
@@ -67,8 +74,7 @@ impl<P: Provider> Reading<'_, P> {
         issue: impl Fn(TokenSet, Now) -> Result<Issued, ProviderError>,
     ) -> Result<Read, ProviderError> {
         let (asked, now) = (skew.correct(self.asked), skew.correct(self.answered));
-        // The grant was made between the two. Without a date it may have been at once.
-        let granted = date.map_or(asked.wall, |date| date.clamp(asked.wall, now.wall));
+        let granted = date.map_or(asked.wall, |date| date.min(now.wall).max(asked.wall));
         let token = self.provider.parse(self.grant, answer, &Context { now: granted, ..self.cx })?;
         if token.expiry().is_expired(now.wall) { Ok(Read::Ended(token)) } else { issue(token, now).map(Read::Granted) }
     }

@@ -9,12 +9,9 @@ use http::{
 
 use crate::clock::Now;
 
-/// What must be added to this machine's wall clock, or taken from it, to get the server's.
+/// What must be added to this machine's wall clock to get the server's, in nanoseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Skew {
-    ahead: Duration,
-    behind: Duration,
-}
+pub(crate) struct Skew(i128);
 
 /// What the `Date` of an answer tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,13 +25,12 @@ impl Dated {
     /// The `Date` of an answer to a request that was sent and answered at these times, both by this machine's clock and
     /// the first no later than the second.
     ///
-    /// It says when the server wrote it, which was some time in between. So it leaves a range of possible skews, and the
-    /// smallest of them is taken: none at all, unless the clocks must differ.
-    pub(crate) fn of(headers: &HeaderMap, sent: SystemTime, answered: SystemTime) -> Option<Self> {
+    /// It says when the server wrote it, which was some time in between. So it leaves a range of possible skews, and
+    /// what is `known` is moved no further than into it: not at all, unless it must be wrong.
+    pub(crate) fn of(headers: &HeaderMap, sent: SystemTime, answered: SystemTime, known: Skew) -> Option<Self> {
         let date = date(headers)?;
-        let ahead = date.duration_since(answered).unwrap_or_default();
-        let behind = sent.duration_since(date.checked_add(Duration::from_secs(1))?).unwrap_or_default();
-        Some(Self { date, skew: Skew { ahead, behind } })
+        let (least, most) = (between(answered, date), between(sent, date.checked_add(Duration::from_secs(1))?));
+        Some(Self { date, skew: Skew(known.0.clamp(least, most.max(least))) })
     }
 }
 
@@ -50,17 +46,29 @@ pub(crate) fn date(headers: &HeaderMap) -> Option<SystemTime> {
 impl Skew {
     /// The server's time, as far as it is known, when this machine's clocks show `now`.
     pub(crate) fn correct(self, now: Now) -> Now {
-        Now { wall: shift(now.wall, self.ahead, self.behind), ..now }
+        Now { wall: shift(now.wall, self.0), ..now }
     }
 
     /// What this machine's clock shows at the server's time `now`.
     pub(crate) fn undo(self, now: Now) -> Now {
-        Now { wall: shift(now.wall, self.behind, self.ahead), ..now }
+        Now { wall: shift(now.wall, -self.0), ..now }
     }
 }
 
-fn shift(wall: SystemTime, forward: Duration, back: Duration) -> SystemTime {
-    wall.checked_add(forward).and_then(|wall| wall.checked_sub(back)).unwrap_or(wall)
+/// From `earlier` to `later`, in nanoseconds.
+fn between(earlier: SystemTime, later: SystemTime) -> i128 {
+    // Half of the range of a `u128` is more than any two times are apart.
+    let nanos = |time: Duration| i128::try_from(time.as_nanos()).unwrap_or(i128::MAX);
+    later.duration_since(earlier).map_or_else(|before| -nanos(before.duration()), nanos)
+}
+
+fn shift(wall: SystemTime, nanos: i128) -> SystemTime {
+    let by = nanos.unsigned_abs();
+    let seconds = u64::try_from(by / 1_000_000_000).unwrap_or(u64::MAX);
+    let rest = u32::try_from(by % 1_000_000_000).unwrap_or_default();
+    let by = Duration::new(seconds, rest);
+    let shifted = if nanos < 0 { wall.checked_sub(by) } else { wall.checked_add(by) };
+    shifted.unwrap_or(wall)
 }
 
 #[cfg(test)]
@@ -78,9 +86,15 @@ mod tests {
 
     /// `sent` and `answered` are seconds from the date.
     fn learn(headers: &HeaderMap, sent: f64, answered: f64) -> Option<Skew> {
-        let at = |seconds: f64| SystemTime::UNIX_EPOCH + Duration::from_secs_f64(DATE_SECONDS as f64 + seconds);
-        Dated::of(headers, at(sent), at(answered)).map(|dated| dated.skew)
+        learn_from(Skew::default(), headers, sent, answered)
     }
+
+    fn learn_from(known: Skew, headers: &HeaderMap, sent: f64, answered: f64) -> Option<Skew> {
+        let at = |seconds: f64| SystemTime::UNIX_EPOCH + Duration::from_secs_f64(DATE_SECONDS as f64 + seconds);
+        Dated::of(headers, at(sent), at(answered), known).map(|dated| dated.skew)
+    }
+
+    const MINUTE: Skew = Skew(60_000_000_000);
 
     #[test]
     fn clocks_that_may_agree_need_no_correction() {
@@ -91,9 +105,16 @@ mod tests {
 
     #[test]
     fn a_clock_that_must_be_wrong_is_corrected_by_the_least() {
-        let minute = Duration::from_secs(60);
-        assert_eq!(learn(&dated(), -62.0, -60.0), Some(Skew { ahead: minute, ..Skew::default() }));
-        assert_eq!(learn(&dated(), 61.0, 65.0), Some(Skew { behind: minute, ..Skew::default() }));
+        assert_eq!(learn(&dated(), -62.0, -60.0), Some(MINUTE));
+        assert_eq!(learn(&dated(), 61.0, 65.0), Some(Skew(-MINUTE.0)));
+    }
+
+    #[test]
+    fn a_correction_that_may_be_right_stays_however_long_the_answer_was_on_its_way() {
+        for (sent, answered) in [(-60.0, -60.0), (-62.0, -58.0), (-61.0, 7200.0)] {
+            assert_eq!(learn_from(MINUTE, &dated(), sent, answered), Some(MINUTE), "{sent} {answered}");
+        }
+        assert_eq!(learn_from(MINUTE, &dated(), 0.0, 0.0), Some(Skew(1_000_000_000)), "a second is left open");
     }
 
     #[test]
@@ -111,8 +132,11 @@ mod tests {
     fn a_correction_can_be_undone() {
         #[allow(clippy::disallowed_methods, reason = "any instant serves as the origin of the test's monotonic clock")]
         let now = Now { wall: SystemTime::UNIX_EPOCH, monotonic: std::time::Instant::now() };
-        let skew = Skew { ahead: Duration::from_secs(60), behind: Duration::ZERO };
-        assert_eq!(skew.correct(now).wall, now.wall + Duration::from_secs(60));
-        assert_eq!(skew.undo(skew.correct(now)), now);
+        for (skew, wall) in
+            [(MINUTE, now.wall + Duration::from_secs(60)), (Skew(-MINUTE.0), now.wall - Duration::from_secs(60))]
+        {
+            assert_eq!(skew.correct(now).wall, wall);
+            assert_eq!(skew.undo(skew.correct(now)), now);
+        }
     }
 }

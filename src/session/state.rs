@@ -1,12 +1,15 @@
 //! What a session knows at one moment, and how it changes: pure, and told the time.
 
-use std::{sync::Arc, time::SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use crate::{
     clock::Now,
     credential::Credential,
     error::{ErrorKind, FailureClass, RefreshFailure},
-    provider::{GrantKind, Reason},
+    provider::Reason,
     session::{
         failure::Failed,
         flight::{Flight, Ticket},
@@ -45,6 +48,9 @@ pub(crate) struct Snapshot {
     /// How far this machine's clock is from the token endpoint's. Outlives the generation.
     pub(crate) skew: Skew,
 }
+
+/// How long the provider's word that somebody must sign in holds before it is asked again.
+const RECHECK: Duration = Duration::from_secs(30);
 
 /// A token set that is in use.
 pub(crate) struct Issued {
@@ -171,13 +177,11 @@ impl Snapshot {
         self.forget();
     }
 
-    /// Keeps a token set that had ended when it came. A login can simply be repeated; a refresh has spent the refresh
-    /// token that it was made with.
-    pub(crate) fn keep_ended(&mut self, kind: GrantKind, token: TokenSet) {
-        if kind == GrantKind::Refresh && token.refresh_token().is_some() {
-            self.ended = Some(Arc::new(token));
-            self.spending = false;
-        }
+    /// Keeps a token set that had ended when a refresh brought it: the refresh has spent what it was made with. (A login
+    /// can simply be repeated.)
+    pub(crate) fn keep_ended(&mut self, token: TokenSet) {
+        self.ended = Some(Arc::new(token));
+        self.spending = false;
     }
 
     fn forget(&mut self) {
@@ -212,7 +216,7 @@ impl Snapshot {
             let failure = failed.share(None, self.spending);
             // That nothing is left to ask for is the provider's word and not the server's: it may have gone by a clock
             // that is right again. To ask it once more costs no call.
-            let recheck = (failed.kind == ErrorKind::SignInRequired).then(|| policy.longest_backoff(false));
+            let recheck = (failed.kind == ErrorKind::SignInRequired).then_some(RECHECK);
             let until = recheck.map(|recheck| Moment::after(now, recheck));
             self.failure = Some(Remembered { failure: failure.clone(), since, until });
             return failure;
@@ -227,6 +231,11 @@ impl Snapshot {
 }
 
 impl Remembered {
+    /// Whether the next flight does no more than ask the provider once more whether there is anything to ask for.
+    pub(super) fn is_rechecked(&self) -> bool {
+        self.failure.kind() == ErrorKind::SignInRequired
+    }
+
     fn is_permanent(&self) -> bool {
         self.failure.class() == FailureClass::Permanent
     }

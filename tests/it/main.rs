@@ -15,6 +15,7 @@ mod cancellation;
 mod clocks;
 mod conformance;
 mod contract_table;
+mod corrections;
 mod failure_classes;
 mod failures;
 mod first_token;

@@ -194,6 +194,9 @@ impl Reference {
 
     /// Whether a flight that starts now counts: failures always, a token that served for half of its life never.
     fn counts(&self) -> bool {
+        if self.trouble.is_some_and(|trouble| trouble.failure.kind == ErrorKind::SignInRequired) {
+            return false;
+        }
         self.strikes > 0 || !self.token.is_some_and(|token| token.is_half_over(self.now))
     }
 
