@@ -82,9 +82,10 @@ where
                         // A rejected answer may speak of a token that has been replaced.
                         let is_untried = answer.is_none() || current.generation != self.generation();
                         drop(current);
-                        match is_usable && is_untried {
-                            true => Step::Go(State::Readying { answer: answer.filter(Answer::is_read) }),
-                            false => self.give_up(failure, answer),
+                        if is_usable && is_untried {
+                            Step::Go(State::Readying { answer: answer.filter(Answer::is_read) })
+                        } else {
+                            self.give_up(failure, answer)
                         }
                     }
                 },

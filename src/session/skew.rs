@@ -9,9 +9,12 @@ use http::{
 
 use crate::clock::Now;
 
-/// What must be added to this machine's wall clock to get the server's, in nanoseconds.
+/// What must be added to this machine's wall clock, or taken from it, to get the server's. One of the two is zero.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Skew(i128);
+pub(crate) struct Skew {
+    ahead: Duration,
+    behind: Duration,
+}
 
 /// What the `Date` of an answer tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +33,7 @@ impl Dated {
     pub(crate) fn of(headers: &HeaderMap, sent: SystemTime, answered: SystemTime, known: Skew) -> Option<Self> {
         let date = date(headers)?;
         let (least, most) = (between(answered, date), between(sent, date.checked_add(Duration::from_secs(1))?));
-        Some(Self { date, skew: Skew(known.0.clamp(least, most.max(least))) })
+        Some(Self { date, skew: Skew::from_nanos(known.nanos().clamp(least, most.max(least))) })
     }
 }
 
@@ -44,31 +47,43 @@ pub(crate) fn date(headers: &HeaderMap) -> Option<SystemTime> {
 }
 
 impl Skew {
-    /// The server's time, as far as it is known, when this machine's clocks show `now`.
+    /// The server's time, as far as it is known, when this machine's clocks show `now`. Each request asks.
     pub(crate) fn correct(self, now: Now) -> Now {
-        Now { wall: shift(now.wall, self.0), ..now }
+        Now { wall: shift(now.wall, self.ahead, self.behind), ..now }
     }
 
     /// What this machine's clock shows at the server's time `now`.
     pub(crate) fn undo(self, now: Now) -> Now {
-        Now { wall: shift(now.wall, -self.0), ..now }
+        Now { wall: shift(now.wall, self.behind, self.ahead), ..now }
     }
+
+    fn from_nanos(nanos: i128) -> Self {
+        let by = nanos.unsigned_abs();
+        let seconds = u64::try_from(by / NANOS).unwrap_or(u64::MAX);
+        let by = Duration::new(seconds, u32::try_from(by % NANOS).unwrap_or_default());
+        if nanos < 0 { Self { behind: by, ..Self::default() } } else { Self { ahead: by, ..Self::default() } }
+    }
+
+    fn nanos(self) -> i128 {
+        nanos(self.ahead) - nanos(self.behind)
+    }
+}
+
+/// In a second.
+const NANOS: u128 = 1_000_000_000;
+
+/// Every duration fits: it has fewer than 2^94 nanoseconds.
+fn nanos(time: Duration) -> i128 {
+    i128::try_from(time.as_nanos()).unwrap_or(i128::MAX)
 }
 
 /// From `earlier` to `later`, in nanoseconds.
 fn between(earlier: SystemTime, later: SystemTime) -> i128 {
-    // Half of the range of a `u128` is more than any two times are apart.
-    let nanos = |time: Duration| i128::try_from(time.as_nanos()).unwrap_or(i128::MAX);
     later.duration_since(earlier).map_or_else(|before| -nanos(before.duration()), nanos)
 }
 
-fn shift(wall: SystemTime, nanos: i128) -> SystemTime {
-    let by = nanos.unsigned_abs();
-    let seconds = u64::try_from(by / 1_000_000_000).unwrap_or(u64::MAX);
-    let rest = u32::try_from(by % 1_000_000_000).unwrap_or_default();
-    let by = Duration::new(seconds, rest);
-    let shifted = if nanos < 0 { wall.checked_sub(by) } else { wall.checked_add(by) };
-    shifted.unwrap_or(wall)
+fn shift(wall: SystemTime, forward: Duration, back: Duration) -> SystemTime {
+    wall.checked_add(forward).and_then(|wall| wall.checked_sub(back)).unwrap_or(wall)
 }
 
 #[cfg(test)]
@@ -94,7 +109,8 @@ mod tests {
         Dated::of(headers, at(sent), at(answered), known).map(|dated| dated.skew)
     }
 
-    const MINUTE: Skew = Skew(60_000_000_000);
+    const MINUTE: Skew = Skew { ahead: Duration::from_secs(60), behind: Duration::ZERO };
+    const MINUTE_BEHIND: Skew = Skew { ahead: Duration::ZERO, behind: Duration::from_secs(60) };
 
     #[test]
     fn clocks_that_may_agree_need_no_correction() {
@@ -106,7 +122,7 @@ mod tests {
     #[test]
     fn a_clock_that_must_be_wrong_is_corrected_by_the_least() {
         assert_eq!(learn(&dated(), -62.0, -60.0), Some(MINUTE));
-        assert_eq!(learn(&dated(), 61.0, 65.0), Some(Skew(-MINUTE.0)));
+        assert_eq!(learn(&dated(), 61.0, 65.0), Some(MINUTE_BEHIND));
     }
 
     #[test]
@@ -114,7 +130,11 @@ mod tests {
         for (sent, answered) in [(-60.0, -60.0), (-62.0, -58.0), (-61.0, 7200.0)] {
             assert_eq!(learn_from(MINUTE, &dated(), sent, answered), Some(MINUTE), "{sent} {answered}");
         }
-        assert_eq!(learn_from(MINUTE, &dated(), 0.0, 0.0), Some(Skew(1_000_000_000)), "a second is left open");
+        assert_eq!(
+            learn_from(MINUTE, &dated(), 0.0, 0.0),
+            Some(Skew { ahead: Duration::from_secs(1), ..Skew::default() }),
+            "a second is left open"
+        );
     }
 
     #[test]
@@ -133,7 +153,7 @@ mod tests {
         #[allow(clippy::disallowed_methods, reason = "any instant serves as the origin of the test's monotonic clock")]
         let now = Now { wall: SystemTime::UNIX_EPOCH, monotonic: std::time::Instant::now() };
         for (skew, wall) in
-            [(MINUTE, now.wall + Duration::from_secs(60)), (Skew(-MINUTE.0), now.wall - Duration::from_secs(60))]
+            [(MINUTE, now.wall + Duration::from_secs(60)), (MINUTE_BEHIND, now.wall - Duration::from_secs(60))]
         {
             assert_eq!(skew.correct(now).wall, wall);
             assert_eq!(skew.undo(skew.correct(now)), now);
