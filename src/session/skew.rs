@@ -130,6 +130,9 @@ mod tests {
         for (sent, answered) in [(-60.0, -60.0), (-62.0, -58.0), (-61.0, 7200.0)] {
             assert_eq!(learn_from(MINUTE, &dated(), sent, answered), Some(MINUTE), "{sent} {answered}");
         }
+        for (sent, answered) in [(60.0, 60.0), (58.0, 62.0), (-10.0, 7200.0)] {
+            assert_eq!(learn_from(MINUTE_BEHIND, &dated(), sent, answered), Some(MINUTE_BEHIND), "{sent} {answered}");
+        }
         assert_eq!(
             learn_from(MINUTE, &dated(), 0.0, 0.0),
             Some(Skew { ahead: Duration::from_secs(1), ..Skew::default() }),
