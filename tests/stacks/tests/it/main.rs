@@ -1,0 +1,10 @@
+//! The layer between real clients and real servers.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, and clippy knows only the test functions themselves, not their helpers"
+)]
+#![allow(unreachable_pub, reason = "nothing outside of a test binary reaches anything in it")]
