@@ -45,7 +45,7 @@ pub(crate) use self::{
     faults::{Faults, Reply, Sent},
     kanfang::KanfangApi,
     quectel::QuectelApi,
-    serve::{HttpClient, Server, http1_client, http2_client, in_process, serve, serve_connection},
+    serve::{HttpClient, Server, http1_client, http2_client, in_process, serve, serve_at, serve_connection},
 };
 
 /// What one API's documents say, seen from its server: no socket, and the time is told.

@@ -44,7 +44,15 @@ impl Server {
 /// # Errors
 /// When no port can be had.
 pub(crate) async fn serve(api: Loopback) -> io::Result<Server> {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    serve_at("127.0.0.1:0", api).await
+}
+
+/// The same at an address of one's own.
+///
+/// # Errors
+/// When the address cannot be had.
+pub(crate) async fn serve_at(address: &str, api: Loopback) -> io::Result<Server> {
+    let listener = TcpListener::bind(address).await?;
     let addr = listener.local_addr()?;
     let mut accepting = JoinSet::new();
     accepting.spawn(async move {

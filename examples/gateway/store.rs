@@ -1,0 +1,155 @@
+//! The file that outlives the process: the token set in its stored form, replaced as a whole at each change.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Write},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use secrecy::{ExposeSecret, SecretString};
+use tokio::{select, sync::oneshot, task};
+use tower_auth_refresh::{
+    Provider, Session,
+    session::{Event, Events},
+    token::{Generation, Stored, TokenSet},
+};
+use tracing::error;
+
+use super::{config::BadConfig, token_file};
+
+/// After what time a write that failed is tried again.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Names the file in an error.
+const KEY: &str = "store.path";
+
+/// A file that nobody else writes: two processes must not share a refresh token.
+#[derive(Clone, Debug)]
+pub(crate) struct Store {
+    path: Arc<Path>,
+}
+
+/// What is not in the file yet.
+enum Change {
+    Set(SecretString),
+    SignedOut,
+}
+
+impl Store {
+    /// The store at `path`, and the token set in it where there is one.
+    ///
+    /// # Errors
+    /// When the file is there and holds no token set that `provider` can use, or when the folder cannot be written. The
+    /// file stays as it is.
+    pub(crate) fn open(path: PathBuf, provider: &dyn Provider) -> Result<(Self, Option<TokenSet>), BadConfig> {
+        let store = Self { path: path.into() };
+        let token = token_file::read(KEY, &store.path, provider)?;
+        // A rotated token that cannot be stored is lost with the process: better to know it now.
+        let probe = store.new_file().and_then(|(_, name)| fs::remove_file(name));
+        probe.map_err(|error| BadConfig::new(KEY, format!("its folder cannot be written: {}", error.kind())))?;
+        Ok((store, token))
+    }
+
+    /// Writes each change until `stop`, and then what has changed by then.
+    ///
+    /// # Errors
+    /// When the last change could not be written.
+    pub(crate) async fn follow<P: Provider>(
+        self,
+        session: Session<P>,
+        mut events: Events,
+        mut stop: oneshot::Receiver<()>,
+    ) -> io::Result<()> {
+        let mut unsaved = None;
+        loop {
+            select! {
+                // What has changed before the stop is seen before it.
+                biased;
+                event = events.recv() => match event {
+                    Some(Event::TokenChanged { generation }) => unsaved = change(&session, generation).await,
+                    Some(Event::SignedOut { .. }) => unsaved = Some(Change::SignedOut),
+                    Some(_) => continue,
+                    None => return self.save(&mut unsaved).await,
+                },
+                _ = &mut stop => return self.save(&mut unsaved).await,
+                () = pause(), if unsaved.is_some() => {}
+            }
+            if let Err(error) = self.save(&mut unsaved).await {
+                error!(kind = %error.kind(), "the token set could not be stored; it will be tried again");
+            }
+        }
+    }
+
+    async fn save(&self, unsaved: &mut Option<Change>) -> io::Result<()> {
+        let Some(change) = unsaved.take() else { return Ok(()) };
+        let store = self.clone();
+        let (change, saved) = task::spawn_blocking(move || {
+            let saved = match &change {
+                Change::Set(json) => store.replace(json),
+                Change::SignedOut => store.remove(),
+            };
+            (change, saved)
+        })
+        .await?;
+        if saved.is_err() {
+            *unsaved = Some(change);
+        }
+        saved
+    }
+
+    /// Whoever reads the file, and whenever the machine stops, finds the old token set or the new one.
+    #[allow(clippy::disallowed_methods, reason = "the token set is put into a store")]
+    fn replace(&self, json: &SecretString) -> io::Result<()> {
+        let (mut file, name) = self.new_file()?;
+        file.write_all(json.expose_secret().as_bytes())?;
+        file.sync_all()?;
+        fs::rename(name, &self.path)?;
+        self.sync_folder()
+    }
+
+    fn remove(&self) -> io::Result<()> {
+        match fs::remove_file(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => self.sync_folder(),
+        }
+    }
+
+    /// A file beside the real one that nobody else can read. One that a killed process left behind goes first: a file that
+    /// is opened instead of made could be somebody else's.
+    fn new_file(&self) -> io::Result<(File, PathBuf)> {
+        let mut name = self.path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_owned();
+        name.push(".new");
+        let name = self.path.with_file_name(name);
+        let _ = fs::remove_file(&name);
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        Ok((options.open(&name)?, name))
+    }
+
+    /// Makes the new name last.
+    fn sync_folder(&self) -> io::Result<()> {
+        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        if cfg!(unix) { File::open(folder.unwrap_or(Path::new(".")))?.sync_all() } else { Ok(()) }
+    }
+}
+
+/// The token set as it is stored. One that cannot be had, or cannot be stored, leaves the file as it is.
+async fn change<P: Provider>(session: &Session<P>, generation: Generation) -> Option<Change> {
+    let token = session.token().await.ok()?;
+    match Stored::new(token, generation).to_json() {
+        Ok(json) => Some(Change::Set(json)),
+        Err(error) => {
+            error!(%error, "the token set cannot be stored");
+            None
+        }
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "the rule is the library's")]
+async fn pause() {
+    tokio::time::sleep(AGAIN).await;
+}
