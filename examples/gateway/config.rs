@@ -21,6 +21,19 @@ pub(crate) use self::bad::BadConfig;
 use self::section::Section;
 use super::{actions::Actions, token_file};
 
+const KEYS: [&str; 10] = [
+    "listen",
+    "upstream",
+    "allow_http",
+    "upstream_http2",
+    "replay_body",
+    "hosts",
+    "provider",
+    "token",
+    "store",
+    "policy",
+];
+
 /// How much of a request's body is kept for a replay where the configuration does not say.
 const REPLAY_BODY: usize = 64 << 10;
 
@@ -61,6 +74,7 @@ impl Config {
     fn parse(source: &str) -> Result<Self, BadConfig> {
         let table = source.parse::<Table>().map_err(|error| BadConfig::syntax(source, &error))?;
         let mut root = Section::root(table);
+        root.only(None, &KEYS)?;
 
         let listen = root.need("listen", |value| {
             value::text(value)?.parse().map_err(|_| "must be an address and a port, such as \"127.0.0.1:8080\"".into())
@@ -71,10 +85,9 @@ impl Config {
         let replay_body = root.take("replay_body", value::size)?.unwrap_or(REPLAY_BODY);
         let hosts = root.take("hosts", value::hosts)?.unwrap_or_default();
         let provider = root.section("provider")?;
-        let token = root.section("token")?;
+        let token = root.has("token").then(|| root.section("token")).transpose()?;
         let store = root.section("store")?;
         let policy = root.section("policy")?;
-        root.end(None)?;
 
         let (provider, actions) = provider::read(provider)?;
         let (policy, store, token) = (policy::read(policy)?, store_path(store)?, first_token(token, &*provider)?);
@@ -115,22 +128,22 @@ fn is_plain(uri: &Uri) -> bool {
 }
 
 fn store_path(mut section: Section) -> Result<Option<PathBuf>, BadConfig> {
-    let kind = section.take("kind", value::text)?;
-    let path = match kind.as_deref().unwrap_or("memory") {
-        "memory" => None,
-        "file" => Some(section.need("path", value::text)?.into()),
-        "redis" => return Err(section.bad("kind", "redis is not supported yet")),
-        _ => return Err(section.bad("kind", "must be memory or file")),
-    };
-    section.end(Some(if path.is_some() { "kind file" } else { "kind memory" }))?;
-    Ok(path)
+    match section.take("kind", value::text)?.as_deref() {
+        None | Some("memory") => section.only(Some("kind memory"), &[]).map(|()| None),
+        Some("file") => {
+            section.only(Some("kind file"), &["path"])?;
+            Ok(Some(section.need("path", value::text)?.into()))
+        }
+        Some("redis") => Err(section.bad("kind", "redis is not supported yet")),
+        Some(_) => Err(section.bad("kind", "must be memory or file")),
+    }
 }
 
-fn first_token(mut section: Section, provider: &dyn Provider) -> Result<Option<TokenSet>, BadConfig> {
+fn first_token(section: Option<Section>, provider: &dyn Provider) -> Result<Option<TokenSet>, BadConfig> {
     const KEY: &str = "token.file";
-    let path = section.take("file", value::text)?;
-    section.end(None)?;
-    let Some(path) = path else { return Ok(None) };
+    let Some(mut section) = section else { return Ok(None) };
+    section.only(None, &["file"])?;
+    let path = section.need("file", value::text)?;
     let token = token_file::read(KEY, Path::new(&path), provider)?;
     token.map(Some).ok_or_else(|| BadConfig::new(KEY, "is not there"))
 }

@@ -6,11 +6,23 @@ use tower_auth_refresh::session::{InvalidPolicy, RefreshPolicy};
 
 use super::{BadConfig, section::Section, value};
 
+const KEYS: [&str; 8] = [
+    "soft_margin",
+    "hard_margin",
+    "flight_deadline",
+    "backoff_min",
+    "backoff_max",
+    "guard_window",
+    "guard_flights",
+    "replays",
+];
+
 /// The library's defaults, for whoever sets but one of two values that belong together.
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
 const GUARD: (usize, Duration) = (5, Duration::from_secs(30));
 
 pub(super) fn read(mut section: Section) -> Result<RefreshPolicy, BadConfig> {
+    section.only(None, &KEYS)?;
     let mut policy = RefreshPolicy::new();
     let bad = |section: &Section, key: &str, error: InvalidPolicy| section.bad(key, error.to_string());
     for (key, set) in [
@@ -43,6 +55,5 @@ pub(super) fn read(mut section: Section) -> Result<RefreshPolicy, BadConfig> {
     if let Some(replays) = section.take("replays", value::count(u8::MAX.into()))? {
         policy = policy.replays(replays);
     }
-    section.end(None)?;
     Ok(policy)
 }

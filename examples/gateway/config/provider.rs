@@ -12,21 +12,24 @@ use crate::gateway::actions::Actions;
 /// A provider, and the actions of its routes where its requests are signed with one.
 type Configured = (Box<dyn Provider>, Option<Actions>);
 
-pub(super) fn read(mut section: Section) -> Result<Configured, BadConfig> {
-    type Read = fn(&mut Section) -> Result<Configured, BadConfig>;
-    const KINDS: [(&str, Read); 4] =
-        [("kanfang", kanfang), ("fashion-world", fashion_world), ("quectel", quectel), ("accuat", accuat)];
+const KANFANG: [&str; 6] = ["base_url", "auth_key", "auth_value", "client_edtion", "place", "refresh_with"];
+const FASHION_WORLD: [&str; 4] = ["base_url", "mobile", "password", "actions"];
+const QUECTEL: [&str; 8] =
+    ["base_url", "email", "phone", "international_code", "password", "user_domain", "user_domain_secret", "refresh_in"];
+const ACCUAT: [&str; 5] = ["base_url", "app_id", "secret_key", "grant_type", "language"];
 
+pub(super) fn read(mut section: Section) -> Result<Configured, BadConfig> {
     let kind = section.need("kind", value::text)?;
-    if kind == "oauth2" {
-        return Err(section.bad("kind", "oauth2 is not supported yet"));
-    }
-    let Some((kind, read)) = KINDS.into_iter().find(|(name, _)| *name == kind) else {
-        return Err(section.bad("kind", format!("must be one of {}", KINDS.map(|(name, _)| name).join(", "))));
+    let (keys, read): (&[&str], fn(&mut Section) -> _) = match &*kind {
+        "kanfang" => (&KANFANG, kanfang),
+        "fashion-world" => (&FASHION_WORLD, fashion_world),
+        "quectel" => (&QUECTEL, quectel),
+        "accuat" => (&ACCUAT, accuat),
+        "oauth2" => return Err(section.bad("kind", "oauth2 is not supported yet")),
+        _ => return Err(section.bad("kind", "must be kanfang, fashion-world, quectel or accuat")),
     };
-    let provider = read(&mut section)?;
-    section.end(Some(&format!("kind {kind}")))?;
-    Ok(provider)
+    section.only(Some(&format!("kind {kind}")), keys)?;
+    read(&mut section)
 }
 
 fn kanfang(section: &mut Section) -> Result<Configured, BadConfig> {

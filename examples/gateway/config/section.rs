@@ -1,4 +1,4 @@
-//! A table of the configuration, read key by key: what nobody has asked for in the end is not known.
+//! A table of the configuration, read key by key.
 
 use secrecy::SecretString;
 use toml::{Table, Value};
@@ -8,7 +8,7 @@ use super::{
     value,
 };
 
-/// A table that still holds the keys that nobody has read.
+/// A table with its path. What is read is taken out, so that a secret is not kept twice.
 pub(super) struct Section {
     path: String,
     table: Table,
@@ -66,9 +66,10 @@ impl Section {
         table.into_iter().map(|(key, value)| read(&key, value).map_err(|reason| self.bad(&key, reason))).collect()
     }
 
-    /// Nothing may be left. `owner` is what has none of the other keys, where that depends on a value.
-    pub(super) fn end(self, owner: Option<&str>) -> Result<(), BadConfig> {
-        let Some(key) = self.table.keys().next() else { return Ok(()) };
+    /// Refuses all keys but `keys`, before one is missed: it may only be misspelt. `owner` is what has no others, where
+    /// that depends on a value.
+    pub(super) fn only(&self, owner: Option<&str>, keys: &[&str]) -> Result<(), BadConfig> {
+        let Some(key) = self.table.keys().find(|key| !keys.contains(&key.as_str())) else { return Ok(()) };
         Err(match owner {
             Some(owner) => self.bad(key, format!("is not a key of {owner}")),
             None => self.bad(key, "is not known"),

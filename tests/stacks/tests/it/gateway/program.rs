@@ -1,0 +1,159 @@
+//! The program as people run it: a configuration file, its arguments, its output and its end.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{ExitStatus, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode, Uri};
+use http_body_util::{BodyExt, Full};
+use serde_json::Value;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, BufReader},
+    process::{Child, ChildStdout, Command},
+};
+
+use crate::loopback::{HttpClient, http1_client};
+
+/// A running gateway; dropping it kills the process.
+pub struct Gateway {
+    pub addr: SocketAddr,
+    pub client: HttpClient,
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+}
+
+/// What a gateway that has ended leaves behind.
+pub struct Ended {
+    pub status: ExitStatus,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// A folder of one test's own.
+pub struct Folder(PathBuf);
+
+impl Folder {
+    pub fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("gateway-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> String {
+        let path = self.path(name);
+        fs::write(&path, content).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// The program with that configuration, and with nothing else in its environment but `env`.
+pub fn command(folder: &Folder, config: &str, env: &[(&str, &str)]) -> Command {
+    let mut command = bare_command(env);
+    command.arg("--config").arg(folder.write("gateway.toml", config));
+    command
+}
+
+/// The same without arguments.
+pub fn bare_command(env: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gateway"));
+    command.env_clear().envs(env.iter().copied());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    command
+}
+
+impl Gateway {
+    pub async fn start(config: &str) -> Self {
+        Self::start_with(&Folder::new(), config, &[]).await
+    }
+
+    pub async fn start_with(folder: &Folder, config: &str, env: &[(&str, &str)]) -> Self {
+        let mut child = command(folder, config, env).spawn().unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        stdout.read_line(&mut line).await.unwrap();
+        let Some(addr) = line.trim_end().strip_prefix("listening on http://") else {
+            let mut stderr = String::new();
+            child.stderr.take().unwrap().read_to_string(&mut stderr).await.unwrap();
+            panic!("the gateway did not start: {line}{stderr}");
+        };
+        Self { addr: addr.parse().unwrap(), client: http1_client(1_000), child, stdout }
+    }
+
+    pub fn uri(&self, path: &str) -> Uri {
+        format!("http://{}{path}", self.addr).parse().unwrap()
+    }
+
+    pub async fn get(&self, path: &str) -> Response<Bytes> {
+        self.send(Request::get(self.uri(path)).body(Full::default()).unwrap()).await
+    }
+
+    pub async fn send(&self, request: Request<Full<Bytes>>) -> Response<Bytes> {
+        let (head, body) = self.client.request(request).await.unwrap().into_parts();
+        Response::from_parts(head, body.collect().await.unwrap().to_bytes())
+    }
+
+    pub async fn status(&self) -> Value {
+        let answer = self.get("/-/status").await;
+        assert_eq!(answer.status(), StatusCode::OK);
+        json(&answer)
+    }
+
+    /// Asks for the status until `reached` says that it is there.
+    pub async fn until(&self, reached: impl Fn(&Value) -> bool) -> Value {
+        loop {
+            let status = self.status().await;
+            if reached(&status) {
+                return status;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    pub async fn signal(&self, signal: &str) {
+        let pid = self.child.id().unwrap().to_string();
+        assert!(Command::new("kill").args(["-s", signal, &pid]).status().await.unwrap().success());
+    }
+
+    pub async fn terminate(self) -> Ended {
+        self.signal("TERM").await;
+        self.end().await
+    }
+
+    /// Waits for its end.
+    pub async fn end(mut self) -> Ended {
+        let (mut stdout, mut stderr) = (String::new(), String::new());
+        let mut errors = self.child.stderr.take().unwrap();
+        let (read, read_errors) =
+            tokio::join!(self.stdout.read_to_string(&mut stdout), errors.read_to_string(&mut stderr));
+        read.and(read_errors).unwrap();
+        Ended { status: self.child.wait().await.unwrap(), stdout, stderr }
+    }
+}
+
+/// Runs the program to its end.
+pub async fn run(mut command: Command) -> Ended {
+    let output = command.output().await.unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Ended { status: output.status, stdout: text(output.stdout), stderr: text(output.stderr) }
+}
+
+pub fn json(answer: &Response<Bytes>) -> Value {
+    serde_json::from_slice(answer.body()).unwrap_or_else(|_| panic!("no JSON: {:?}", answer.body()))
+}
