@@ -2,16 +2,16 @@
 
 mod admission;
 mod configuration;
-//Tmod failures;
+mod failures;
 //Tmod life;
 //Tmod load;
 mod program;
-//Tmod providers;
+mod providers;
 mod proxying;
 //Tmod secrets;
 mod status;
 //Tmod store;
-//Tmod streaming;
+mod streaming;
 mod token_endpoint;
 mod upstream;
 mod wire;

@@ -10,8 +10,8 @@ use tokio::{
 };
 
 use super::{
-    program::Gateway,
-    upstream::{Reply, Upstream, whole},
+    program::{Folder, Gateway, json},
+    upstream::{Reply, Upstream, raw_upstream, whole, with_token},
     wire,
 };
 use crate::loopback::http2_client;
@@ -21,28 +21,9 @@ fn lines(mirrored: &str) -> Vec<&str> {
     mirrored.split("\r\n\r\n").nth(1).unwrap_or(mirrored).split("\n\n").next().unwrap().lines().collect()
 }
 
-/// An upstream that answers its first connection with `answer`, as it stands; and what it was sent.
-async fn raw_upstream(answer: &'static [u8]) -> (String, tokio::task::JoinHandle<String>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let uri = format!("http://{}", listener.local_addr().unwrap());
-    let serving = tokio::task::spawn(async move {
-        let (mut stream, _) = listener.accept().await.unwrap();
-        let mut head = Vec::new();
-        while !head.windows(4).any(|window| window == b"\r\n\r\n") {
-            let mut byte = [0];
-            stream.read_exact(&mut byte).await.unwrap();
-            head.push(byte[0]);
-        }
-        stream.write_all(answer).await.unwrap();
-        stream.shutdown().await.unwrap();
-        String::from_utf8(head).unwrap()
-    });
-    (uri, serving)
-}
-
 async fn gateway_to(uri: &str) -> Gateway {
-    let folder = super::program::Folder::new();
-    Gateway::start_with(&folder, &super::upstream::with_token(&folder, uri, ""), &[]).await
+    let folder = Folder::new();
+    Gateway::start_with(&folder, &with_token(&folder, uri, ""), &[]).await
 }
 
 #[tokio::test]
@@ -434,7 +415,7 @@ async fn an_upstream_that_cannot_be_reached_is_told_without_the_url() {
     let answer = gateway.get("/secret-path?token=hush").await;
     assert_eq!(answer.status(), StatusCode::BAD_GATEWAY);
     assert!(!answer.headers().contains_key(header::RETRY_AFTER));
-    let body = super::program::json(&answer);
+    let body = json(&answer);
     assert_eq!(body["error"], "upstream-unreachable");
     assert_eq!(body["message"], "the upstream cannot be reached: connection refused");
     let ended = gateway.terminate().await;
@@ -448,7 +429,7 @@ async fn an_upstream_that_breaks_off_is_told() {
     let answer = gateway.get("/?token=hush").await;
     upstream.await.unwrap();
     assert_eq!(answer.status(), StatusCode::BAD_GATEWAY);
-    let body = super::program::json(&answer);
+    let body = json(&answer);
     assert_eq!(body["error"], "upstream-failed");
     assert!(!body["message"].as_str().unwrap().contains("hush"));
 }

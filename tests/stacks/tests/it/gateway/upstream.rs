@@ -11,7 +11,11 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto,
 };
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+    task::{self, JoinHandle, JoinSet},
+};
 
 use super::program::{Folder, Gateway};
 
@@ -93,4 +97,23 @@ pub fn with_token(folder: &Folder, upstream: &str, more: &str) -> String {
 
 pub fn whole(body: impl Into<Bytes>) -> Response<Reply> {
     Response::new(Full::new(body.into()).boxed_unsync())
+}
+
+/// An upstream that answers its first connection with `answer`, as it stands; and what it was sent.
+pub async fn raw_upstream(answer: &'static [u8]) -> (String, JoinHandle<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let uri = format!("http://{}", listener.local_addr().unwrap());
+    let serving = task::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut head = Vec::new();
+        while !head.windows(4).any(|window| window == b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).await.unwrap();
+            head.push(byte[0]);
+        }
+        stream.write_all(answer).await.unwrap();
+        stream.shutdown().await.unwrap();
+        String::from_utf8(head).unwrap()
+    });
+    (uri, serving)
 }
