@@ -15,6 +15,7 @@ use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, BufReader},
     process::{Child, ChildStdout, Command},
+    task::{self, JoinHandle},
 };
 
 use crate::loopback::{HttpClient, http1_client};
@@ -25,6 +26,8 @@ pub struct Gateway {
     pub client: HttpClient,
     child: Child,
     stdout: BufReader<ChildStdout>,
+    /// Read all the time: a log that nobody reads would hold the program up.
+    stderr: JoinHandle<String>,
 }
 
 /// What a gateway that has ended leaves behind.
@@ -85,15 +88,19 @@ impl Gateway {
 
     pub async fn start_with(folder: &Folder, config: &str, env: &[(&str, &str)]) -> Self {
         let mut child = command(folder, config, env).spawn().unwrap();
+        let mut errors = child.stderr.take().unwrap();
+        let stderr = task::spawn(async move {
+            let mut stderr = String::new();
+            errors.read_to_string(&mut stderr).await.unwrap();
+            stderr
+        });
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         stdout.read_line(&mut line).await.unwrap();
         let Some(addr) = line.trim_end().strip_prefix("listening on http://") else {
-            let mut stderr = String::new();
-            child.stderr.take().unwrap().read_to_string(&mut stderr).await.unwrap();
-            panic!("the gateway did not start: {line}{stderr}");
+            panic!("the gateway did not start: {line}{}", stderr.await.unwrap());
         };
-        Self { addr: addr.parse().unwrap(), client: http1_client(1_000), child, stdout }
+        Self { addr: addr.parse().unwrap(), client: http1_client(1_000), child, stdout, stderr }
     }
 
     pub fn uri(&self, path: &str) -> Uri {
@@ -138,12 +145,9 @@ impl Gateway {
 
     /// Waits for its end.
     pub async fn end(mut self) -> Ended {
-        let (mut stdout, mut stderr) = (String::new(), String::new());
-        let mut errors = self.child.stderr.take().unwrap();
-        let (read, read_errors) =
-            tokio::join!(self.stdout.read_to_string(&mut stdout), errors.read_to_string(&mut stderr));
-        read.and(read_errors).unwrap();
-        Ended { status: self.child.wait().await.unwrap(), stdout, stderr }
+        let mut stdout = String::new();
+        self.stdout.read_to_string(&mut stdout).await.unwrap();
+        Ended { status: self.child.wait().await.unwrap(), stdout, stderr: self.stderr.await.unwrap() }
     }
 }
 

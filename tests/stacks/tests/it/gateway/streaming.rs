@@ -58,6 +58,13 @@ async fn over_all(upstream: &Upstream) -> Vec<(Gateway, Client<HttpConnector, St
     all
 }
 
+/// An answer of a type in which no provider looks for a rejection. (Where one does, it is given a second for it.)
+fn unjudged(body: Streaming) -> Response<Reply> {
+    let mut answer = Response::new(body.boxed_unsync());
+    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    answer
+}
+
 /// Tells when it is dropped.
 struct Present(watch::Sender<u32>);
 
@@ -112,7 +119,7 @@ async fn a_download_arrives_while_it_is_sent() {
     let upstream = Upstream::start(move |_| {
         let (frames, body) = stream();
         sender.send(frames).unwrap();
-        async { Response::new(body.boxed_unsync()) }
+        async { unjudged(body) }
     })
     .await;
     let frames = Arc::new(Mutex::new(frames));
@@ -179,7 +186,7 @@ async fn a_client_that_goes_away_during_the_answer_ends_the_upstream_call() {
     let upstream = Upstream::start(move |_| {
         let (frames, body) = stream();
         sender.send(frames).unwrap();
-        async { Response::new(body.boxed_unsync()) }
+        async { unjudged(body) }
     })
     .await;
     for (gateway, client) in over_all(&upstream).await {
@@ -228,9 +235,14 @@ async fn an_upstream_that_breaks_off_breaks_the_clients_answer_off() {
             let (uri, upstream) = raw_upstream(answer).await;
             let folder = Folder::new();
             let gateway = Gateway::start_with(&folder, &with_token(&folder, &uri, ""), &[]).await;
-            let answer = client(http2).request(Request::get(gateway.uri("/")).body(stream().1).unwrap()).await.unwrap();
+            let answer = client(http2).request(Request::get(gateway.uri("/")).body(stream().1).unwrap()).await;
             upstream.await.unwrap();
-            assert!(answer.into_body().collect().await.is_err(), "over HTTP/2: {http2}");
+            // Over HTTP/2 the break may overtake the head.
+            let is_whole = match answer {
+                Ok(answer) => answer.into_body().collect().await.is_ok(),
+                Err(_) => !http2,
+            };
+            assert!(!is_whole, "over HTTP/2: {http2}");
         }
     }
 }
