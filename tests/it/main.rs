@@ -38,5 +38,6 @@ mod spending;
 mod support;
 mod test_util;
 mod tower_contract;
+mod two_users;
 mod windows;
 mod wire;
