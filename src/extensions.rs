@@ -25,6 +25,8 @@
 //! # }
 //! ```
 
+use std::fmt;
+
 use http::Uri;
 
 /// Whether a request is to carry the session's credential: an extension of that request, and what a layer does
@@ -45,6 +47,22 @@ pub enum Credentials {
 ///
 /// The layer cannot see behind the service that it wraps. With this it knows that an answer came from an origin that the
 /// credential does not belong to, and takes a 401 from there for what it is: none of its business.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 #[allow(clippy::exhaustive_structs, reason = "complete by definition")]
 pub struct TargetUri(pub Uri);
+
+/// Names the origin alone: the rest may hold a credential.
+impl fmt::Debug for TargetUri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(authority) = self.0.authority() else { return f.write_str("TargetUri(relative)") };
+        f.write_str("TargetUri(")?;
+        if let Some(scheme) = self.0.scheme() {
+            write!(f, "{scheme}://")?;
+        }
+        f.write_str(authority.host())?;
+        if let Some(port) = authority.port() {
+            write!(f, ":{port}")?;
+        }
+        f.write_str(")")
+    }
+}

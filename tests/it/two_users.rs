@@ -148,7 +148,8 @@ async fn a_request_waits_for_the_flight_of_its_own_user_only() {
 #[tokio::test]
 async fn a_user_who_waits_holds_no_slot_that_the_other_needs() {
     let users = Users::signed_in();
-    let client = AuthRefreshLayer::<TestProvider>::per_request().layer(ConcurrencyLimitLayer::new(1).layer(users.api()));
+    let client =
+        AuthRefreshLayer::<TestProvider>::per_request().layer(ConcurrencyLimitLayer::new(1).layer(users.api()));
     users.ann.world.hold_idp();
     users.ann.world.revoke_access();
     let mut waiting = client.clone();
