@@ -63,10 +63,11 @@ pub enum Credentials {
 ///
 /// ```
 /// use http::Response;
-/// use tower::{BoxError, Layer, ServiceExt};
+/// use tower::{BoxError, ServiceBuilder};
 /// use tower_auth_refresh::{AuthRefreshLayer, extensions::TargetUri};
-/// use tower_http::follow_redirect::{FollowRedirect, RequestUri, policy::{Limited, PolicyExt, SameOrigin}};
+/// use tower_http::follow_redirect::{FollowRedirectLayer, RequestUri, policy::{Limited, PolicyExt, SameOrigin}};
 /// # use http_body_util::Full;
+/// # use tower::ServiceExt;
 /// # use tower_auth_refresh::{Session, test_util::{AuthServer, TestClock, TestProvider}};
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
 /// # async fn main() {
@@ -76,13 +77,16 @@ pub enum Credentials {
 /// # let session = Session::builder(TestProvider::new()).transport(server.clone()).build().unwrap();
 ///
 /// let stay = PolicyExt::and::<_, Body, BoxError>(Limited::new(10), SameOrigin::new());
-/// let follower = FollowRedirect::with_policy(client, stay).map_response(|mut answer: Response<_>| {
-///     if let Some(RequestUri(uri)) = answer.extensions_mut().remove() {
-///         answer.extensions_mut().insert(TargetUri(uri));
-///     }
-///     answer
-/// });
-/// let client = AuthRefreshLayer::new(session).layer(follower);
+/// let client = ServiceBuilder::new()
+///     .layer(AuthRefreshLayer::new(session))
+///     .map_response(|mut answer: Response<_>| {
+///         if let Some(RequestUri(uri)) = answer.extensions_mut().remove() {
+///             answer.extensions_mut().insert(TargetUri(uri));
+///         }
+///         answer
+///     })
+///     .layer(FollowRedirectLayer::with_policy(stay))
+///     .service(client);
 /// # let request = http::Request::get("https://api.test/").body(Body::default()).unwrap();
 /// # assert!(client.oneshot(request).await.unwrap().extensions().get::<TargetUri>().is_some());
 /// # }
