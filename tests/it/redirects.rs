@@ -190,7 +190,7 @@ fn telling<P>(
     ResponseBody = crate::support::ServerBody,
     Error = BoxError,
     Future: Send,
-> + Clone
+>
 where
     P: Policy<Body, BoxError> + Clone + Send,
 {

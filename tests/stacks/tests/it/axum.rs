@@ -2,4 +2,5 @@
 //! requests on. Over HTTP/1.1 and HTTP/2.
 
 mod handlers;
+mod in_process;
 mod proxy;

@@ -24,7 +24,8 @@ use tower_auth_refresh::{
 
 use crate::support::upstream::{BOTH, HttpClient, Listening, Tally, Upstream, User, http_client, listen, until};
 
-const MANY: usize = 100;
+/// How many requests each user makes at once: over HTTP/1.1 every one has two connections, and each of these two ends here.
+const MANY: usize = 20;
 
 /// A service of one's own in front of the API. It knows its users by a header.
 struct Front {
