@@ -1,9 +1,10 @@
 //! What a request and an answer can tell the layer, in their extensions.
 //!
-//! | extension of a request | what it does |
-//! |---|---|
-//! | [`Session<P>`](crate::Session) | takes the place of the layer's own session, and asks for its credential |
-//! | [`Credentials`] | opts the request in, or out |
+//! | extension | of | what it does |
+//! |---|---|---|
+//! | [`Session<P>`](crate::Session) | a request | takes the place of the layer's own session, and asks for its credential |
+//! | [`Credentials`] | a request | opts it in, or out |
+//! | [`TargetUri`] | an answer | says where it came from, when a service behind the layer follows redirects |
 //!
 //! A session is found by its type: `P` must be the layer's own, and a session of another type is not looked at. With
 //! `Session<Box<dyn Provider>>` one client serves users of many APIs. Everything goes by the request's own session then:
