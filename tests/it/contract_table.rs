@@ -46,8 +46,10 @@ fn named(cell: &'static str) -> impl Iterator<Item = &'static str> {
 }
 
 fn exists(test: &str) -> bool {
-    let (folder, path) = match test.strip_prefix("src: ") {
-        Some(path) => ("src", path),
+    let (folder, path) = match test.split_once(": ") {
+        Some(("src", path)) => ("src", path),
+        Some(("stacks", path)) => ("tests/stacks/tests/it", path),
+        Some(_) => return false,
         None if test.starts_with("allocations::") => ("tests", test),
         None => ("tests/it", test),
     };

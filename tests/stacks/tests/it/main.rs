@@ -9,6 +9,8 @@
 )]
 #![allow(unreachable_pub, reason = "nothing outside of a test binary reaches anything in it")]
 
+mod axum;
 mod gateway;
 #[path = "../../../../examples/loopback/mod.rs"]
 mod loopback;
+mod support;

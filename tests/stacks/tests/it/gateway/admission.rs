@@ -16,7 +16,7 @@ async fn by_authority(gateway: &Gateway, authority: &str, host: Option<&str>) ->
     let io = hyper_util::rt::TokioIo::new(stream);
     let (mut sender, connection) =
         hyper::client::conn::http2::handshake(hyper_util::rt::TokioExecutor::new(), io).await.unwrap();
-    tokio::task::spawn(connection);
+    super::spawn(connection);
     let mut request = Request::get(format!("http://{authority}/"));
     if let Some(host) = host {
         request = request.header(header::HOST, host);

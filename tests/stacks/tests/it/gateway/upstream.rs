@@ -14,7 +14,7 @@ use hyper_util::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
-    task::{self, JoinHandle, JoinSet},
+    task::{JoinHandle, JoinSet},
 };
 
 use super::program::{Folder, Gateway};
@@ -103,7 +103,7 @@ pub fn whole(body: impl Into<Bytes>) -> Response<Reply> {
 pub async fn raw_upstream(answer: &'static [u8]) -> (String, JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let uri = format!("http://{}", listener.local_addr().unwrap());
-    let serving = task::spawn(async move {
+    let serving = super::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
         let mut head = Vec::new();
         while !head.windows(4).any(|window| window == b"\r\n\r\n") {

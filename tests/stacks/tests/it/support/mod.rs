@@ -1,0 +1,3 @@
+//! What the tests of the stacks share.
+
+pub mod upstream;
