@@ -3,14 +3,20 @@
 use std::{
     fmt,
     io::{self, Write},
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
 };
 
+use http::Uri;
 use hyper_util::client::legacy::connect::Connect;
 use tokio::{net::TcpListener, select, sync::oneshot, task::JoinSet};
 use tower::Layer;
-use tower_auth_refresh::{AuthRefreshLayer, Provider, Session, replay::Buffered};
-use tracing::info;
+use tower_auth_refresh::{
+    AuthRefreshLayer, Provider, Session,
+    clock::{Clock, SystemClock},
+    provider::Reason,
+    replay::Buffered,
+};
+use tracing::{info, warn};
 
 use super::{
     admission::Admission,
@@ -62,11 +68,19 @@ where
         .allow_http(config.allow_http)
         .policy(config.policy);
     // The first token set may be spent by now: what was stored comes after it.
-    if let Some(token) = stored.flatten().or(config.token) {
+    let token = stored.flatten().or(config.token);
+    let has_token = token.is_some();
+    if let Some(token) = token {
         session = session.token(token);
     }
     let session = session.build().map_err(Failure::Session)?;
     let (listener, address) = listen(config.listen).await?;
+    if is_itself(&config.upstream, address) {
+        return Err(BadConfig::new("upstream", "is this gateway itself").into());
+    }
+    if session.provider().next_grant(None, Reason::NoToken, SystemClock::new().now().wall).is_none() && !has_token {
+        warn!("there is neither a token nor a login: every request will be refused");
+    }
 
     let mut background = JoinSet::new();
     let (stop, stopped) = oneshot::channel();
@@ -125,6 +139,16 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Failur
     let listener = TcpListener::bind(address).await.map_err(bad)?;
     let address = listener.local_addr().map_err(bad)?;
     Ok((listener, address))
+}
+
+/// Whether requests to `upstream` would come back here, again and again.
+fn is_itself(upstream: &Uri, address: SocketAddr) -> bool {
+    let host = upstream.host().unwrap_or_default().trim_matches(['[', ']']);
+    let is_here = match host.parse::<IpAddr>() {
+        Ok(ip) => ip == address.ip() || (address.ip().is_unspecified() && ip.is_loopback()),
+        Err(_) => host.eq_ignore_ascii_case("localhost"),
+    };
+    is_here && upstream.port_u16() == Some(address.port())
 }
 
 /// The first line on stdout, for people and for programs that start a gateway.

@@ -32,8 +32,9 @@ pub(crate) struct Store {
 }
 
 /// What is not in the file yet.
+#[derive(Clone, Copy)]
 enum Change {
-    Set(SecretString),
+    Set(Generation),
     SignedOut,
 }
 
@@ -67,36 +68,34 @@ impl Store {
             select! {
                 // What has changed before the stop is seen before it.
                 biased;
-                event = events.recv() => match event {
-                    Some(Event::TokenChanged { generation }) => unsaved = change(&session, generation).await,
-                    Some(Event::SignedOut { .. }) => unsaved = Some(Change::SignedOut),
+                event = events.recv() => unsaved = match event {
+                    Some(Event::TokenChanged { generation }) => Some(Change::Set(generation)),
+                    Some(Event::SignedOut { .. }) => Some(Change::SignedOut),
                     Some(_) => continue,
-                    None => return self.save(&mut unsaved).await,
+                    None => return Ok(()),
                 },
-                _ = &mut stop => return self.save(&mut unsaved).await,
+                _ = &mut stop => return self.save(&session, unsaved).await,
                 () = pause(), if unsaved.is_some() => {}
             }
-            if let Err(error) = self.save(&mut unsaved).await {
-                error!(kind = %error.kind(), "the token set could not be stored; it will be tried again");
+            match self.save(&session, unsaved).await {
+                Ok(()) => unsaved = None,
+                Err(error) => error!(%error, "the token set could not be stored; it will be tried again"),
             }
         }
     }
 
-    async fn save(&self, unsaved: &mut Option<Change>) -> io::Result<()> {
-        let Some(change) = unsaved.take() else { return Ok(()) };
+    async fn save<P: Provider>(&self, session: &Session<P>, unsaved: Option<Change>) -> io::Result<()> {
         let store = self.clone();
-        let (change, saved) = task::spawn_blocking(move || {
-            let saved = match &change {
-                Change::Set(json) => store.replace(json),
-                Change::SignedOut => store.remove(),
-            };
-            (change, saved)
-        })
-        .await?;
-        if saved.is_err() {
-            *unsaved = Some(change);
-        }
-        saved
+        let save: Box<dyn FnOnce() -> io::Result<()> + Send> = match unsaved {
+            None => return Ok(()),
+            Some(Change::SignedOut) => Box::new(move || store.remove()),
+            Some(Change::Set(generation)) => {
+                let token = session.token().await.map_err(io::Error::other)?;
+                let json = Stored::new(token, generation).to_json().map_err(io::Error::other)?;
+                Box::new(move || store.replace(&json))
+            }
+        };
+        task::spawn_blocking(save).await?
     }
 
     /// Whoever reads the file, and whenever the machine stops, finds the old token set or the new one.
@@ -134,18 +133,6 @@ impl Store {
     fn sync_folder(&self) -> io::Result<()> {
         let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
         if cfg!(unix) { File::open(folder.unwrap_or(Path::new(".")))?.sync_all() } else { Ok(()) }
-    }
-}
-
-/// The token set as it is stored. One that cannot be had, or cannot be stored, leaves the file as it is.
-async fn change<P: Provider>(session: &Session<P>, generation: Generation) -> Option<Change> {
-    let token = session.token().await.ok()?;
-    match Stored::new(token, generation).to_json() {
-        Ok(json) => Some(Change::Set(json)),
-        Err(error) => {
-            error!(%error, "the token set cannot be stored");
-            None
-        }
     }
 }
 

@@ -137,8 +137,8 @@ fn report(connections: usize, mut took: [Vec<Duration>; 2]) {
         let took = &took[way];
         took[took.len() * percent / 100].as_nanos() as f64 / 1_000.0
     };
-    for way in 0..WAYS.len() {
-        println!("  {:<18} p50 {:>8.1} µs   p99 {:>8.1} µs", WAYS[way], micros(way, 50), micros(way, 99));
+    for (way, name) in WAYS.into_iter().enumerate() {
+        println!("  {name:<18} p50 {:>8.1} µs   p99 {:>8.1} µs", micros(way, 50), micros(way, 99));
     }
     let added = |percent| micros(1, percent) - micros(0, percent);
     println!("  {:<18} p50 {:>+8.1} µs   p99 {:>+8.1} µs", "added", added(50), added(99));

@@ -348,6 +348,23 @@ async fn a_port_that_is_taken_is_the_configurations_fault() {
 }
 
 #[tokio::test]
+async fn an_upstream_that_is_the_gateway_itself_is_refused() {
+    for host in ["127.0.0.1", "localhost"] {
+        // Free a moment ago; whoever has taken it meanwhile makes `listen` the key, and another one is asked for.
+        loop {
+            let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+            let top =
+                format!("listen = \"127.0.0.1:{port}\"\nupstream = \"http://{host}:{port}\"\nallow_http = true\n");
+            let line = Draft { top, ..Draft::new() }.refusal().await;
+            if !line.starts_with("gateway: listen: ") {
+                assert_eq!(line, "gateway: upstream: is this gateway itself");
+                break;
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_log_filter_that_is_none_is_refused() {
     Draft { env: vec![("RUST_LOG", "hyper=loud")], ..Draft::new() }.names("RUST_LOG").await;
 }

@@ -98,6 +98,8 @@ async fn without_a_token_and_a_login_somebody_must_sign_in() {
     assert_eq!(gateway.status().await["state"], "signed-out");
     assert_eq!(told(&gateway.get("/v2/devices").await), (502, "sign-in-required".to_owned(), None));
     assert_eq!(server.api.counts().api_requests, 0);
+    // People are told when they start it, and not by their first request.
+    assert!(gateway.terminate().await.stderr.contains("neither a token nor a login"));
 }
 
 #[tokio::test]
