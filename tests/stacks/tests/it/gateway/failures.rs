@@ -70,6 +70,16 @@ async fn a_token_endpoint_that_cannot_be_reached_is_a_transport_error() {
 }
 
 #[tokio::test]
+async fn a_token_endpoint_to_which_there_is_no_connection_was_sent_nothing() {
+    let config = "listen = \"127.0.0.1:0\"\nupstream = \"http://gateway.invalid\"\nallow_http = true\n\
+                  [provider]\nkind = \"quectel\"\nbase_url = \"http://gateway.invalid\"\n";
+    let answer = Gateway::start(&format!("{config}{QUECTEL_LOGIN}")).await.get("/v2/devices").await;
+    assert_eq!(told(&answer).1, "transport");
+    let message = json(&answer)["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("the token request could not be sent"), "{message}");
+}
+
+#[tokio::test]
 async fn a_token_endpoint_that_does_not_answer_in_time_is_timed_out() {
     let server = Served::behind(quectel(), Some(Gate::new())).await;
     let gateway = Gateway::start(&server.quectel("[policy]\nflight_deadline = \"100ms\"")).await;

@@ -151,11 +151,17 @@ impl Gateway {
     }
 }
 
-/// Runs the program to its end.
+/// Runs a program that ends by itself: a gateway that starts instead is the failure.
 pub async fn run(mut command: Command) -> Ended {
-    let output = command.output().await.unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    Ended { status: output.status, stdout: text(output.stdout), stderr: text(output.stderr) }
+    let mut child = command.spawn().unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut first = String::new();
+    stdout.read_line(&mut first).await.unwrap();
+    assert!(!first.starts_with("listening"), "the gateway started");
+    let mut rest = String::new();
+    stdout.read_to_string(&mut rest).await.unwrap();
+    let output = child.wait_with_output().await.unwrap();
+    Ended { status: output.status, stdout: first + &rest, stderr: String::from_utf8(output.stderr).unwrap() }
 }
 
 pub fn json(answer: &Response<Bytes>) -> Value {
