@@ -18,6 +18,8 @@ pub mod fuzzing;
 mod grpc;
 mod http_service;
 pub mod inspect;
+#[cfg(feature = "tonic")]
+pub mod integrations;
 mod json;
 pub mod layer;
 mod origin;
