@@ -18,7 +18,6 @@ pub mod fuzzing;
 mod grpc;
 mod http_service;
 pub mod inspect;
-#[cfg(feature = "tonic")]
 pub mod integrations;
 mod json;
 pub mod layer;

@@ -12,13 +12,7 @@ use pin_project_lite::pin_project;
 use tonic::{Status, TimeoutExpired, body::Body};
 
 use super::{body::CallBody, deadline::Deadline, service::Unboxed, status};
-use crate::{
-    Provider,
-    error::BoxError,
-    future::ResponseFuture as Engine,
-    inspect::InspectBody,
-    service::HttpService,
-};
+use crate::{Provider, error::BoxError, future::ResponseFuture as Engine, inspect::InspectBody, service::HttpService};
 
 pin_project! {
     /// The future of a call through [`GrpcAuth`](super::GrpcAuth).
