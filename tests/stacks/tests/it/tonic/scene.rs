@@ -39,9 +39,8 @@ impl Scene {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let serve = Server::builder().serve_with_incoming(api.clone(), TcpIncoming::from(listener));
-        let server = tokio::spawn(async { serve.await.unwrap() });
         let channel = Endpoint::from_shared(format!("http://{address}")).unwrap().connect_lazy();
-        Self::of(api, channel, server)
+        Self::of(api, channel, async { serve.await.unwrap() })
     }
 
     /// In memory, for tests in which time stands still until nobody has anything else to do.
@@ -50,18 +49,19 @@ impl Scene {
         let (near, far) = tokio::io::duplex(1 << 20);
         let incoming = futures::stream::once(ready(Ok::<_, std::io::Error>(far)));
         let serve = Server::builder().serve_with_incoming(api.clone(), incoming);
-        let server = tokio::spawn(async { serve.await.unwrap() });
         let mut near = Some(TokioIo::new(near));
         let connect = move |_| ready(near.take().ok_or_else(|| std::io::Error::other("there is one connection")));
         let channel = Endpoint::from_static("http://api.test").connect_with_connector_lazy(service_fn(connect));
-        Self::of(api, channel, server)
+        Self::of(api, channel, async { serve.await.unwrap() })
     }
 
-    pub fn of(api: Api, channel: Channel, server: JoinHandle<()>) -> Self {
+    /// `channel` connects to `server`, which runs until the scene is over.
+    #[allow(clippy::disallowed_methods, reason = "a server of a test")]
+    pub fn of(api: Api, channel: Channel, server: impl Future<Output = ()> + Send + 'static) -> Self {
         let clock = TestClock::new();
         let idp = AuthServer::new(&clock);
         let session = Session::builder(TestProvider::new()).transport(idp.clone()).clock(clock).build().unwrap();
-        Self { api, idp, session, channel, server }
+        Self { api, idp, session, channel, server: tokio::spawn(server) }
     }
 
     pub fn layer(&self) -> GrpcAuthLayer<TestProvider> {

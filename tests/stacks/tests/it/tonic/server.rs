@@ -148,9 +148,7 @@ impl Api {
         }
         if when == Refusal::AtOnce {
             let api = self.clone();
-            let guard = move |request: tonic::Request<()>| {
-                api.check(request.metadata().as_ref()).map(|()| request)
-            };
+            let guard = move |request: tonic::Request<()>| api.check(request.metadata().as_ref()).map(|()| request);
             let guarded = InterceptedService::new(service_fn(|request| dispatch(self.clone(), request)), guard);
             let answer = guarded.oneshot(Request::from_parts(head, body)).await.unwrap();
             return answer.map(Body::new);
