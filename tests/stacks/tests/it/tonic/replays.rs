@@ -8,7 +8,8 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
-use http_body_util::{BodyExt, Full};
+use http_body::Frame;
+use http_body_util::{BodyExt, Full, StreamBody};
 use tonic::{Code, GrpcMethod, Status, body::Body, metadata::MetadataValue};
 use tower::{Layer, ServiceExt, service_fn};
 use tower_auth_refresh::integrations::tonic::GrpcAuthLayer;
@@ -150,6 +151,17 @@ async fn a_message_that_nobody_has_read_before_the_refusal_is_sent_again_whole()
             ("Bearer access-2".parse().unwrap(), method, framed(b"hello")),
         ]
     );
+}
+
+#[tokio::test]
+async fn a_message_with_trailers_behind_it_is_not_sent_again() {
+    let scene = Scene::start().await;
+    let client = scene.with_revoked_token().await;
+    let frames = [Frame::data(framed(b"hello")), Frame::trailers(HeaderMap::new())].map(Ok::<_, Infallible>);
+    let body = Body::new(StreamBody::new(futures::stream::iter(frames)));
+    client.oneshot(request("/scene.Echo/Unary", body)).await.unwrap();
+    scene.session.settled().await;
+    assert_eq!(scene.counts(), (1, 1, 2, 0));
 }
 
 #[tokio::test]
