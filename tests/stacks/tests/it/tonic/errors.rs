@@ -120,6 +120,17 @@ async fn a_server_that_cannot_be_reached_is_what_it_is_without_the_layer() {
 }
 
 #[tokio::test]
+async fn a_message_that_cannot_be_encoded_ends_as_it_does_without_the_layer() {
+    let scene = Scene::start().await;
+    let mut bare = HealthClient::new(scene.channel.clone()).max_encoding_message_size(3);
+    let mut layered = HealthClient::new(scene.client()).max_encoding_message_size(3);
+    let request = HealthCheckRequest { service: "too long".into() };
+    let expected = bare.check(request.clone()).await.unwrap_err();
+    let status = layered.check(request).await.unwrap_err();
+    assert_eq!((status.code(), status.message()), (expected.code(), expected.message()));
+}
+
+#[tokio::test]
 async fn no_status_shows_a_token() {
     let scene = Scene::start().await;
     let client = scene.with_revoked_token().await;

@@ -3,7 +3,7 @@
 use futures::future::join_all;
 use tonic::{Code, Status, service::interceptor::InterceptedService};
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
-use tower::Layer;
+use tower::{Layer, limit::ConcurrencyLimit};
 
 use super::{scene::Scene, server::Refusal};
 
@@ -87,15 +87,18 @@ async fn a_hundred_calls_without_a_token_cause_one_login() {
 }
 
 #[tokio::test]
-async fn messages_of_many_calls_are_sent_again_although_the_window_was_full_when_they_were_refused() {
+async fn under_a_limit_of_one_call_at_a_time_rejected_calls_do_not_hinder_one_another() {
     let scene = Scene::start().await;
-    let client = scene.with_revoked_token().await;
-    let calls = (0..50).map(|_| super::scene::unary(client.clone(), vec![7; 60_000]));
-    for answer in join_all(calls).await {
-        assert_eq!(answer.unwrap().into_inner().len(), 60_000);
-    }
-    let (_, refused, token_requests, replays) = scene.counts();
-    assert_eq!((usize::try_from(replays).unwrap(), token_requests), (refused, 2));
+    scene.with_revoked_token().await;
+    let limited = ConcurrencyLimit::new(scene.channel.clone(), 1);
+    let client = HealthClient::new(scene.layer().layer(limited));
+    let calls = (0..10).map(|_| {
+        let mut client = client.clone();
+        async move { client.check(all()).await }
+    });
+    assert!(join_all(calls).await.into_iter().all(|answer| answer.is_ok()));
+    // One at a time: the first is refused, and the others have waited for the token that it brought.
+    assert_eq!(scene.counts(), (11, 1, 2, 1));
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 use http_body::Frame;
 use http_body_util::{BodyExt, Full, StreamBody};
-use tonic::{Code, GrpcMethod, Status, body::Body, metadata::MetadataValue};
+use tonic::{Code, GrpcMethod, Status, body::Body, metadata::MetadataValue, transport::Server};
 use tower::{Layer, ServiceExt, service_fn};
 use tower_auth_refresh::integrations::tonic::GrpcAuthLayer;
 
@@ -116,6 +116,17 @@ async fn how_often_a_call_is_sent_again_can_be_set() {
     scene.api.accept(4);
     unary(scene.layer().replays(2).layer(scene.channel.clone()), "hello").await.unwrap();
     assert_eq!(scene.counts(), (4, 3, 4, 2));
+}
+
+#[tokio::test]
+async fn a_message_that_was_refused_when_half_of_it_had_been_sent_is_sent_again_whole() {
+    let scene = Scene::served_by(Server::builder().initial_stream_window_size(16 * 1024)).await;
+    // The window counts from the first answer on.
+    unary(scene.client(), "hello").await.unwrap();
+    scene.api.accept(2);
+    let message = vec![7; 60_000];
+    assert!(unary(scene.client(), message.clone()).await.unwrap().into_inner() == message);
+    assert_eq!(scene.counts(), (3, 1, 2, 1));
 }
 
 #[tokio::test]

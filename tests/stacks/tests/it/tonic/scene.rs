@@ -35,10 +35,15 @@ pub struct Scene {
 impl Scene {
     /// On a socket of this machine.
     pub async fn start() -> Self {
+        Self::served_by(Server::builder()).await
+    }
+
+    /// The same by a server with settings of its own.
+    pub async fn served_by(server: Server) -> Self {
         let api = Api::new();
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let serve = Server::builder().serve_with_incoming(api.clone(), TcpIncoming::from(listener));
+        let serve = server.serve_with_incoming(api.clone(), TcpIncoming::from(listener));
         let channel = Endpoint::from_shared(format!("http://{address}")).unwrap().connect_lazy();
         Self::of(api, channel, async { serve.await.unwrap() })
     }
