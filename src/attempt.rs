@@ -63,7 +63,7 @@ impl Options {
     fn judging<B>(&self, request: &Request<B>) -> Judging {
         match &self.grpc {
             None => Judging::Http,
-            Some(unary) if unary.iter().any(|method| **method == *request.uri().path()) => Judging::Unary,
+            Some(unary) if grpc::is_named(request.uri().path(), unary) => Judging::Unary,
             Some(_) => Judging::Head,
         }
     }
@@ -182,7 +182,7 @@ impl<S, P: Provider, B> Attempt<S, P, B> {
         match (self.session.provider().judge(head), self.judging) {
             (verdict, Judging::Http) => verdict,
             (Verdict::Rejected, _) => Verdict::Rejected,
-            _ if grpc::rejects(&head.headers) => Verdict::Rejected,
+            _ if grpc::rejects(head) => Verdict::Rejected,
             _ => Verdict::Accepted,
         }
     }
@@ -192,7 +192,9 @@ impl<S, P: Provider, B> Attempt<S, P, B> {
         let max_bytes = self.session.policy().judged_body.bytes;
         match self.judging {
             Judging::Http => eligible(self.has_content, head, body, verdict, max_bytes),
-            Judging::Unary if grpc::is_open(head) && !self.is_from_elsewhere(head) => Some(Reading::Any),
+            Judging::Unary if grpc::is_open(head, body, max_bytes) && !self.is_from_elsewhere(head) => {
+                Some(Reading::Any)
+            }
             Judging::Unary | Judging::Head => None,
         }
     }
@@ -201,7 +203,7 @@ impl<S, P: Provider, B> Attempt<S, P, B> {
     pub(crate) fn judge_whole<T: Body>(&self, head: &response::Parts, body: &ReadAhead<T>) -> bool {
         match self.judging {
             Judging::Http => self.session.provider().judge_body(head, &body.bytes()),
-            Judging::Unary | Judging::Head => body.trailers().is_some_and(grpc::rejects),
+            Judging::Unary | Judging::Head => body.trailers().is_some_and(grpc::is_unauthenticated),
         }
     }
 

@@ -140,6 +140,18 @@ impl Error {
         }
     }
 
+    /// The wrapped service's own error, whatever its type; `self` when it is not the wrapped service's.
+    #[cfg(feature = "tonic")]
+    pub(crate) fn into_service(mut self) -> Result<BoxError, Self> {
+        match self.0.cause.take() {
+            Some(Cause::Service(error)) => Ok(error),
+            cause => {
+                self.0.cause = cause;
+                Err(self)
+            }
+        }
+    }
+
     /// The wrapped service's own error.
     ///
     /// # Errors

@@ -130,6 +130,12 @@ impl Drop for Recorder {
 // ===== impl Recording =====
 
 impl Recording {
+    /// Data without trailers, and without a declared length.
+    #[cfg(feature = "tonic")]
+    pub(super) fn of(data: Bytes) -> Self {
+        Self { data, trailers: None, is_sized: false }
+    }
+
     pub(super) fn size_hint(&self, data_is_left: bool) -> SizeHint {
         let left = if data_is_left { to_u64(self.data.len()) } else { 0 };
         let mut hint = SizeHint::new();

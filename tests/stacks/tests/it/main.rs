@@ -11,3 +11,4 @@
 
 mod axum;
 mod support;
+mod tonic;
