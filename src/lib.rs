@@ -16,6 +16,7 @@ pub mod future;
 pub mod fuzzing;
 mod http_service;
 pub mod inspect;
+pub mod integrations;
 mod json;
 pub mod layer;
 mod origin;
