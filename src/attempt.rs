@@ -5,32 +5,42 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::{Request, response};
+use http::{Request, Uri, response};
+use http_body::{Body, SizeHint};
 
 use crate::{
     clock::Now,
     decide::{Judged, Next},
     error::{BoxError, Error, RefreshFailure},
+    extensions::{Credentials, TargetUri},
+    grpc::{self, Judging},
     http_service::HttpService,
-    inspect::has_content,
+    inspect::{ReadAhead, Reading, eligible, has_content},
     provider::{Provider, Verdict},
     redact,
+    replay::Strategy,
     session::{Issued, Joined, Session, Snapshot},
     token::Generation,
 };
 
 /// How a service uses its session.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Options {
-    pub(crate) replays: u8,
+    /// What the session's policy says, if nothing else.
+    pub(crate) replays: Option<u8>,
     pub(crate) error_after_failed_refresh: bool,
     pub(crate) fixed_peer: bool,
+    /// What becomes of a request that does not say so itself.
+    pub(crate) credentials: Credentials,
+    /// The service speaks gRPC; the names of its unary methods.
+    pub(crate) grpc: Option<Arc<[Box<str>]>>,
 }
 
 /// A request, its copy for a replay, and the service that sends it.
 pub(crate) struct Attempt<S, P, B> {
     session: Session<P>,
-    backup: fn(&B) -> Option<B>,
+    strategy: Strategy<B>,
+    judging: Judging,
     /// Whether answers bring content: the method itself need not be kept.
     has_content: bool,
     /// The generation whose token the last send carried.
@@ -46,45 +56,74 @@ pub(crate) struct Attempt<S, P, B> {
     is_sent: bool,
     is_replayed: bool,
     error_after_failed_refresh: bool,
+    fixed_peer: bool,
+}
+
+impl Options {
+    fn judging<B>(&self, request: &Request<B>) -> Judging {
+        match &self.grpc {
+            None => Judging::Http,
+            Some(unary) if unary.iter().any(|method| **method == *request.uri().path()) => Judging::Unary,
+            Some(_) => Judging::Head,
+        }
+    }
 }
 
 impl<S, P, B> Attempt<S, P, B> {
-    /// A request that waits for its first send.
+    /// A request that waits for its first send, by `service`.
     pub(crate) fn new(
-        session: &Session<P>,
-        options: Options,
-        backup: fn(&B) -> Option<B>,
+        session: Session<P>,
+        options: &Options,
+        strategy: Strategy<B>,
         request: Request<B>,
         service: S,
     ) -> Self {
-        let has_content = has_content(request.method());
-        let next = Some((request, service));
-        let attempt = Self::sent(session, options, backup, has_content, Generation::default(), next);
-        Self { is_sent: false, ..attempt }
+        let attempt = Self::sent(session, options, strategy, &request, Generation::default());
+        Self { is_sent: false, next: Some((request, service)), ..attempt }
     }
 
-    /// A request that was sent at once; `spare` is its copy, if there is to be one, and a clone of the service.
+    /// A request that is sent at once, with the token of `generation`.
     pub(crate) fn sent(
-        session: &Session<P>,
-        options: Options,
-        backup: fn(&B) -> Option<B>,
-        has_content: bool,
+        session: Session<P>,
+        options: &Options,
+        strategy: Strategy<B>,
+        request: &Request<B>,
         generation: Generation,
-        spare: Option<(Request<B>, S)>,
     ) -> Self {
         Self {
-            session: session.clone(),
-            backup,
-            has_content,
+            strategy,
+            judging: options.judging(request),
+            has_content: has_content(request.method()),
             generation,
             in_url: None,
-            next: spare,
+            next: None,
             awaited: None,
-            replays_left: options.replays,
+            replays_left: options.replays.unwrap_or(session.policy().replays),
             is_sent: true,
             is_replayed: false,
             error_after_failed_refresh: options.error_after_failed_refresh,
+            fixed_peer: options.fixed_peer,
+            session,
         }
+    }
+
+    /// A copy of `request`, if one may be needed and can be had.
+    pub(crate) fn copy(&self, request: &Request<B>) -> Option<Request<B>> {
+        if self.replays_left == 0 {
+            return None;
+        }
+        let mut copy = Request::new((self.strategy.backup)(request.body())?);
+        *copy.method_mut() = request.method().clone();
+        *copy.uri_mut() = request.uri().clone();
+        *copy.version_mut() = request.version();
+        *copy.headers_mut() = request.headers().clone();
+        *copy.extensions_mut() = request.extensions().clone();
+        Some(copy)
+    }
+
+    /// Keeps what a replay sends, and what it is sent by.
+    pub(crate) fn keep(&mut self, copy: Request<B>, service: S) {
+        self.next = Some((copy, service));
     }
 
     /// Remembers what the request carries, if an error could print it.
@@ -98,10 +137,6 @@ impl<S, P, B> Attempt<S, P, B> {
 
     pub(crate) fn generation(&self) -> Generation {
         self.generation
-    }
-
-    pub(crate) fn has_content(&self) -> bool {
-        self.has_content
     }
 
     pub(crate) fn has_waited_for(&mut self, generation: Generation) {
@@ -119,7 +154,8 @@ impl<S, P, B> Attempt<S, P, B> {
     pub(crate) fn decide(&self, rejected: bool) -> Next {
         let out_of_replays = self.replays_left == 0;
         let last_replay = self.is_replayed && out_of_replays;
-        Judged { rejected, last_replay, replayable: self.next.is_some() && !out_of_replays }.next()
+        let is_whole = self.next.as_ref().is_some_and(|(copy, _)| (self.strategy.is_replayable)(copy.body()));
+        Judged { rejected, last_replay, replayable: is_whole && !out_of_replays }.next()
     }
 
     /// What the wrapped service failed with: unchanged, unless it would print the credential.
@@ -138,12 +174,41 @@ impl<S, P, B> Attempt<S, P, B> {
 }
 
 impl<S, P: Provider, B> Attempt<S, P, B> {
+    /// What an answer's head says of the token.
     pub(crate) fn judge(&self, head: &response::Parts) -> Verdict {
-        self.session.provider().judge(head)
+        if self.is_from_elsewhere(head) {
+            return Verdict::Accepted;
+        }
+        match (self.session.provider().judge(head), self.judging) {
+            (verdict, Judging::Http) => verdict,
+            (Verdict::Rejected, _) => Verdict::Rejected,
+            _ if grpc::rejects(&head.headers) => Verdict::Rejected,
+            _ => Verdict::Accepted,
+        }
     }
 
-    pub(crate) fn judge_body(&self, head: &response::Parts, body: &[u8]) -> bool {
-        self.session.provider().judge_body(head, body)
+    /// How to read an answer that its head does not judge, if at all.
+    pub(crate) fn reading(&self, head: &response::Parts, body: &SizeHint, verdict: Verdict) -> Option<Reading> {
+        let max_bytes = self.session.policy().judged_body.bytes;
+        match self.judging {
+            Judging::Http => eligible(self.has_content, head, body, verdict, max_bytes),
+            Judging::Unary if grpc::is_open(head) && !self.is_from_elsewhere(head) => Some(Reading::Any),
+            Judging::Unary | Judging::Head => None,
+        }
+    }
+
+    /// Whether an answer that has been read whole refuses the token.
+    pub(crate) fn judge_whole<T: Body>(&self, head: &response::Parts, body: &ReadAhead<T>) -> bool {
+        match self.judging {
+            Judging::Http => self.session.provider().judge_body(head, &body.bytes()),
+            Judging::Unary | Judging::Head => body.trailers().is_some_and(grpc::rejects),
+        }
+    }
+
+    /// Whether the answer says that it came from where the credential does not belong.
+    fn is_from_elsewhere(&self, head: &response::Parts) -> bool {
+        let target = head.extensions.get::<TargetUri>();
+        target.is_some_and(|TargetUri(uri)| !belongs(&self.session, self.fixed_peer, uri))
     }
 
     /// Has the next token fetched while the request is under way with the present one.
@@ -188,23 +253,20 @@ where
         self.is_sent = true;
         self.generation = current.generation;
         self.carry(issued);
-        let copy = if self.replays_left > 0 { copy(&request, self.backup) } else { None };
+        let copy = self.copy(&request);
         let request = authorize(&self.session, issued, request, now)?;
+        if self.is_replayed {
+            self.session.count_replay();
+        }
         let future = service.call(request);
         self.next = copy.map(|copy| (copy, service));
         Ok(future)
     }
 }
 
-/// A request like `request`, if its body can be copied.
-pub(crate) fn copy<B>(request: &Request<B>, backup: fn(&B) -> Option<B>) -> Option<Request<B>> {
-    let mut copy = Request::new(backup(request.body())?);
-    *copy.method_mut() = request.method().clone();
-    *copy.uri_mut() = request.uri().clone();
-    *copy.version_mut() = request.version();
-    *copy.headers_mut() = request.headers().clone();
-    *copy.extensions_mut() = request.extensions().clone();
-    Some(copy)
+/// Whether the credential may go to `uri`.
+pub(crate) fn belongs<P: Provider>(session: &Session<P>, fixed_peer: bool, uri: &Uri) -> bool {
+    session.covers(uri) || (fixed_peer && uri.authority().is_none())
 }
 
 /// Puts the token on a request.

@@ -118,7 +118,7 @@ where
                 }
                 (Projected::Reading { answer }, Some(attempt)) => {
                     let read = ready!(answer.body.poll(cx));
-                    let rejected = read == Outcome::Whole && attempt.judge_body(&answer.head, &answer.body.bytes());
+                    let rejected = read == Outcome::Whole && attempt.judge_whole(&answer.head, &answer.body);
                     match this.state.as_mut().project_replace(State::Done) {
                         Replaced::Reading { answer } if rejected => attempt.rejected(answer),
                         Replaced::Reading { answer } => Step::End(Ok(answer.into_response())),

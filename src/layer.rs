@@ -1,17 +1,18 @@
 //! The layer: which session, and how a service uses it.
 
-use std::{fmt, marker::PhantomData};
+use std::{fmt, marker::PhantomData, sync::Arc};
 
 use tower_layer::Layer;
 
-use crate::{attempt::Options, replay::CloneBody, service::AuthRefresh, session::Session};
+use crate::{attempt::Options, extensions::Credentials, replay::CloneBody, service::AuthRefresh, session::Session};
 
 /// Wraps HTTP client services so that their requests carry a session's token.
 ///
 /// `R` says how a request's body is copied for a replay: [`CloneBody`] unless told otherwise. Any number of layers, on
-/// any number of clients, can share one session.
+/// any number of clients, can share one session; and one layer can serve any number of sessions, each in the
+/// [extensions](crate::extensions) of its requests.
 pub struct AuthRefreshLayer<P, R = CloneBody> {
-    session: Session<P>,
+    session: Option<Session<P>>,
     options: Options,
     replay: PhantomData<fn() -> R>,
 }
@@ -21,9 +22,14 @@ impl<P> AuthRefreshLayer<P> {
     /// [policy](crate::session::RefreshPolicy::replays) says otherwise.
     #[must_use]
     pub fn new(session: Session<P>) -> Self {
-        let options =
-            Options { replays: session.policy().replays, error_after_failed_refresh: false, fixed_peer: false };
-        Self { session, options, replay: PhantomData }
+        Self { session: Some(session), options: Options::default(), replay: PhantomData }
+    }
+
+    /// A layer without a session of its own, for clients that act for many: a request carries the credential of the
+    /// [`Session<P>`] in its extensions, and passes untouched without one.
+    #[must_use]
+    pub fn per_request() -> Self {
+        Self { session: None, options: Options::default(), replay: PhantomData }
     }
 }
 
@@ -35,11 +41,11 @@ impl<P, R> AuthRefreshLayer<P, R> {
         AuthRefreshLayer { session: self.session, options: self.options, replay: PhantomData }
     }
 
-    /// How often a rejected request is sent again. Default: what the session's
+    /// How often a rejected request is sent again. Default: what its session's
     /// [policy](crate::session::RefreshPolicy::replays) says, which is once. With 0 a rejection causes a refresh and no replay.
     #[must_use]
     pub fn replays(mut self, replays: u8) -> Self {
-        self.options.replays = replays;
+        self.options.replays = Some(replays);
         self
     }
 
@@ -60,10 +66,32 @@ impl<P, R> AuthRefreshLayer<P, R> {
         self
     }
 
-    /// The session whose token the layer attaches.
+    /// What becomes of a request that says nothing of [`Credentials`] in its extensions. Default:
+    /// [`Include`](Credentials::Include). With [`Omit`](Credentials::Omit) only a request that opts in carries the
+    /// credential; one that brings its own session does.
     #[must_use]
-    pub fn session(&self) -> &Session<P> {
-        &self.session
+    pub fn credentials(mut self, default: Credentials) -> Self {
+        self.options.credentials = default;
+        self
+    }
+
+    /// Says that the wrapped service speaks gRPC: a call whose status is 16 (`UNAUTHENTICATED`) in the head of its
+    /// answer is rejected, like one that is answered 401. That is where a server puts the status of a call that it refused
+    /// before it said anything else.
+    ///
+    /// `unary` names methods, such as `/helloworld.Greeter/SayHello`, that are answered by one message: with them the
+    /// status may come behind that message, and the answer is held back until it is there, within the limits of
+    /// [`judged_body`](crate::session::RefreshPolicy::judged_body). No other answer is ever held back.
+    #[must_use]
+    pub fn grpc<M: Into<Box<str>>>(mut self, unary: impl IntoIterator<Item = M>) -> Self {
+        self.options.grpc = Some(unary.into_iter().map(Into::into).collect::<Arc<[_]>>());
+        self
+    }
+
+    /// The layer's own session, whose token it attaches; `None` if every request [brings its own](Self::per_request).
+    #[must_use]
+    pub fn session(&self) -> Option<&Session<P>> {
+        self.session.as_ref()
     }
 }
 
@@ -71,13 +99,13 @@ impl<S, P, R> Layer<S> for AuthRefreshLayer<P, R> {
     type Service = AuthRefresh<S, P, R>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        AuthRefresh::new(inner, self.session.clone(), self.options)
+        AuthRefresh::new(inner, self.session.clone(), self.options.clone())
     }
 }
 
 impl<P, R> Clone for AuthRefreshLayer<P, R> {
     fn clone(&self) -> Self {
-        Self { session: self.session.clone(), options: self.options, replay: PhantomData }
+        Self { session: self.session.clone(), options: self.options.clone(), replay: PhantomData }
     }
 }
 

@@ -10,10 +10,12 @@ mod decide;
 pub mod error;
 #[cfg(test)]
 mod explore;
+pub mod extensions;
 pub mod future;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
+mod grpc;
 mod http_service;
 pub mod inspect;
 pub mod integrations;

@@ -12,12 +12,13 @@ use http::{Request, Response};
 use tower_service::Service;
 
 use crate::{
-    attempt::{Attempt, Options, authorize, copy},
+    attempt::{Attempt, Options, authorize, belongs},
     error::{BoxError, Error},
+    extensions::Credentials,
     future::ResponseFuture,
-    inspect::{InspectBody, has_content},
+    inspect::InspectBody,
     provider::Provider,
-    replay::{CloneBody, Replay},
+    replay::{CloneBody, Replay, Strategy},
     session::{Plan, Session},
     transport::TokenRequest,
 };
@@ -29,13 +30,13 @@ use crate::{
 /// before it is.
 pub struct AuthRefresh<S, P, R = CloneBody> {
     inner: S,
-    session: Session<P>,
+    session: Option<Session<P>>,
     options: Options,
     replay: PhantomData<fn() -> R>,
 }
 
 impl<S, P, R> AuthRefresh<S, P, R> {
-    pub(crate) fn new(inner: S, session: Session<P>, options: Options) -> Self {
+    pub(crate) fn new(inner: S, session: Option<Session<P>>, options: Options) -> Self {
         Self { inner, session, options, replay: PhantomData }
     }
 
@@ -62,14 +63,20 @@ impl<S, P, R> AuthRefresh<S, P, R>
 where
     P: Provider,
 {
-    /// Whether the request is to carry the session's credential. What is not passes untouched, and its answer causes
+    /// The session whose credential the request is to carry. Without one it passes untouched, and its answer causes
     /// nothing.
-    fn governs<B>(&self, request: &Request<B>) -> bool {
-        let uri = request.uri();
-        let reaches_the_api = self.session.covers(uri) || (self.options.fixed_peer && uri.authority().is_none());
-        reaches_the_api
-            && request.extensions().get::<TokenRequest>().is_none()
-            && !self.session.is_overridden(request.headers())
+    fn session_for<'a, B>(&'a self, request: &'a Request<B>) -> Option<&'a Session<P>> {
+        let extensions = request.extensions();
+        let own = extensions.get::<Session<P>>();
+        let default = if own.is_some() { Credentials::Include } else { self.options.credentials };
+        if extensions.get().copied().unwrap_or(default) == Credentials::Omit {
+            return None;
+        }
+        let session = own.or(self.session.as_ref())?;
+        let is_governed = belongs(session, self.options.fixed_peer, request.uri())
+            && extensions.get::<TokenRequest>().is_none()
+            && !session.is_overridden(request.headers());
+        is_governed.then_some(session)
     }
 }
 
@@ -89,12 +96,13 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        if !self.governs(&request) {
+        let Some(session) = self.session_for(&request).cloned() else {
             return ResponseFuture::pass(self.inner.call(request));
-        }
-        let current = self.session.current();
-        let now = self.session.now_in(&current);
-        let (issued, refresh) = match current.plan(now, self.session.policy()) {
+        };
+        let strategy = Strategy::of::<R>();
+        let current = session.current();
+        let now = session.now_in(&current);
+        let (issued, refresh) = match current.plan(now, session.policy()) {
             Plan::Send(issued) => (issued, false),
             Plan::SendAndRefresh(issued) => (issued, true),
             plan => {
@@ -107,28 +115,26 @@ where
                 self.inner = self.inner.clone();
                 return match error {
                     Some(error) => ResponseFuture::fail(error),
-                    None => ResponseFuture::wait(Attempt::new(
-                        &self.session,
-                        self.options,
-                        R::backup,
-                        request,
-                        self.inner.clone(),
-                    )),
+                    None => {
+                        let service = self.inner.clone();
+                        ResponseFuture::wait(Attempt::new(session, &self.options, strategy, request, service))
+                    }
                 };
             }
         };
-        let has_content = has_content(request.method());
+        let mut attempt = Attempt::sent(session, &self.options, strategy, &request, current.generation);
         // Copied before the credential is put on, so that a replay starts from what the caller sent.
-        let copy = if self.options.replays > 0 { copy(&request, R::backup) } else { None };
-        let request = match authorize(&self.session, issued, request, now) {
+        let copy = attempt.copy(&request);
+        let request = match authorize(attempt.session(), issued, request, now) {
             Ok(request) => request,
             Err(error) => {
                 self.inner = self.inner.clone();
                 return ResponseFuture::fail(error);
             }
         };
-        let spare = copy.map(|request| (request, self.inner.clone()));
-        let mut attempt = Attempt::sent(&self.session, self.options, R::backup, has_content, current.generation, spare);
+        if let Some(copy) = copy {
+            attempt.keep(copy, self.inner.clone());
+        }
         attempt.carry(issued);
         ResponseFuture::send(self.inner.call(request), attempt, refresh)
     }
@@ -136,7 +142,7 @@ where
 
 impl<S: Clone, P, R> Clone for AuthRefresh<S, P, R> {
     fn clone(&self) -> Self {
-        Self::new(self.inner.clone(), self.session.clone(), self.options)
+        Self::new(self.inner.clone(), self.session.clone(), self.options.clone())
     }
 }
 

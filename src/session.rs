@@ -23,7 +23,10 @@ pub use status::{Condition, Event, Events, Status};
 use std::{
     fmt,
     future::Future,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use arc_swap::{ArcSwap, Guard};
@@ -66,6 +69,8 @@ struct Shared<P> {
     /// Held for the microseconds of one transition, so that transitions follow one another.
     turn: Mutex<()>,
     events: broadcast::Sender<Event>,
+    /// How many rejected requests have been sent again: nothing is decided by it.
+    replays: AtomicU64,
     policy: RefreshPolicy,
     origins: Box<[Origin]>,
     /// The header that the credential travels in, if it does: a caller who brings it is left alone.
@@ -118,7 +123,7 @@ impl<P: Provider> Session<P> {
     #[must_use]
     pub fn status(&self) -> Status {
         let current = self.current();
-        Status::of(&current, self.now_in(&current))
+        Status::of(&current, self.0.replays.load(Ordering::Relaxed), self.now_in(&current))
     }
 
     /// Keeps the token set fresh without traffic: fetches its successor at the soft point, and again when a backoff
@@ -257,6 +262,10 @@ impl<P: Provider> Session<P> {
 impl<P> Session<P> {
     pub(crate) fn policy(&self) -> &RefreshPolicy {
         &self.0.policy
+    }
+
+    pub(crate) fn count_replay(&self) {
+        self.0.replays.fetch_add(1, Ordering::Relaxed);
     }
 }
 

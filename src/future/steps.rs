@@ -9,7 +9,7 @@ use crate::{
     decide::Next,
     error::{BoxError, Error, RefreshFailure},
     http_service::HttpService,
-    inspect::{InspectBody, ReadAhead, eligible},
+    inspect::{InspectBody, ReadAhead},
     provider::{Provider, Verdict},
     session::{Joined, Plan, flight::Outcome},
 };
@@ -34,15 +34,13 @@ where
                 let body = ReadAhead::to_drain(body, policy.rejected_answer);
                 self.rejected(Answer { head, body })
             }
-            verdict => {
-                match eligible(self.has_content(), &head, &body.size_hint(), verdict, policy.judged_body.bytes) {
-                    Some(reading) => {
-                        let body = ReadAhead::to_judge(body, reading, policy.judged_body);
-                        Step::Go(State::Reading { answer: Answer { head, body } })
-                    }
-                    None => Step::End(Ok(untouched(Response::from_parts(head, body)))),
+            verdict => match self.reading(&head, &body.size_hint(), verdict) {
+                Some(reading) => {
+                    let body = ReadAhead::to_judge(body, reading, policy.judged_body);
+                    Step::Go(State::Reading { answer: Answer { head, body } })
                 }
-            }
+                None => Step::End(Ok(untouched(Response::from_parts(head, body)))),
+            },
         }
     }
 

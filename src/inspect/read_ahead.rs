@@ -8,6 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use http::HeaderMap;
 use http_body::{Body, Frame};
 
 use super::{InspectBody, ReadLimit, resumed::Read, resumed::Resumed};
@@ -87,6 +88,11 @@ impl<B: Body> ReadAhead<B> {
                 Cow::Owned(whole)
             }
         }
+    }
+
+    /// The trailers, if they have been read.
+    pub(crate) fn trailers(&self) -> Option<&HeaderMap> {
+        self.body.frames().back().and_then(Frame::trailers_ref)
     }
 
     /// The body as it came, wherever the reading stands.

@@ -1,6 +1,9 @@
 //! The configuration of a session, checked before anything is sent.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, atomic::AtomicU64},
+};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -130,6 +133,7 @@ impl<P: Provider> SessionBuilder<P> {
             current: ArcSwap::from_pointee(Snapshot::default()),
             turn: std::sync::Mutex::default(),
             events: broadcast::Sender::new(EVENTS),
+            replays: AtomicU64::new(0),
             policy: self.policy,
             origins,
             own_header,

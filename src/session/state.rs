@@ -37,6 +37,8 @@ pub(crate) struct Snapshot {
     /// The configured login was refused. Outlives the generation: wrong passwords freeze accounts.
     pub(crate) login_refused: bool,
     pub(crate) flight: Option<Flight>,
+    /// How many flights have started, sign-ins too.
+    pub(crate) flights: u64,
     /// The last failure for this generation.
     pub(crate) failure: Option<Remembered>,
     /// What a refresh of this generation brought when it had ended already. It is never sent, but it has taken the place
@@ -143,15 +145,20 @@ impl Snapshot {
         if !can_fly() {
             return (Err(no_runtime()), None);
         }
-        let flight = self.flight.insert(Flight::new(policy.flight_deadline, true));
-        (Ok((flight.ticket(), true)), Some(flight.clone()))
+        let flight = self.depart(true, policy);
+        (Ok((flight.ticket(), true)), Some(flight))
     }
 
     fn start(&mut self, now: Now, policy: &RefreshPolicy) -> Flight {
         if self.is_counted(now) {
             self.guard.count(now.monotonic, policy);
         }
-        self.flight.insert(Flight::new(policy.flight_deadline, false)).clone()
+        self.depart(false, policy)
+    }
+
+    fn depart(&mut self, sign_in: bool, policy: &RefreshPolicy) -> Flight {
+        self.flights = self.flights.saturating_add(1);
+        self.flight.insert(Flight::new(policy.flight_deadline, sign_in)).clone()
     }
 
     /// Gives up a flight that somebody has waited for in vain: the runtime that it flies on is not driven any more, and

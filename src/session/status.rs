@@ -28,6 +28,10 @@ pub struct Status {
     /// When the backoff after the last failure ends, by this machine's clock; the refresh guard may hold for longer.
     /// `None` with an error: not until somebody signs in.
     pub retry_at: Option<SystemTime>,
+    /// How many logins and refreshes have been started since the session was built.
+    pub flights: u64,
+    /// How many rejected requests have been sent again since then, each time counted.
+    pub replays: u64,
 }
 
 /// The state of a session, in one word.
@@ -78,7 +82,7 @@ pub enum Event {
 pub struct Events(broadcast::Receiver<Event>);
 
 impl Status {
-    pub(crate) fn of(state: &Snapshot, now: Now) -> Self {
+    pub(crate) fn of(state: &Snapshot, replays: u64, now: Now) -> Self {
         let freshness = state.token.as_ref().map(|issued| issued.lifetime.at(now));
         let condition = match freshness {
             _ if state.flight.is_some() => Condition::Refreshing,
@@ -97,6 +101,8 @@ impl Status {
             last_error: failure.map(|remembered| remembered.failure.kind()),
             failing_since: failure.map(|remembered| remembered.since),
             retry_at: failure.and_then(|remembered| remembered.failure.retry_at()),
+            flights: state.flights,
+            replays,
         }
     }
 }
