@@ -48,3 +48,14 @@ pub enum Credentials {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[allow(clippy::exhaustive_structs, reason = "complete by definition")]
 pub struct TargetUri(pub Uri);
+
+/// Says where an answer came from, to whoever makes a `reqwest::Response` of it. The type that says so is reqwest's
+/// secret: only its builder can make one.
+#[cfg(feature = "reqwest")]
+pub(crate) fn name_url(extensions: &mut http::Extensions, url: reqwest::Url) {
+    use reqwest::ResponseBuilderExt;
+
+    if let Some(named) = http::Response::builder().url(url).extensions_mut() {
+        extensions.extend(std::mem::take(named));
+    }
+}

@@ -12,7 +12,9 @@ mod future;
 
 pub use future::ResponseFuture;
 
-pub(crate) use convert::{into_http, name_url};
+#[cfg(feature = "reqwest-middleware")]
+pub(crate) use convert::at_once;
+pub(crate) use convert::into_http;
 
 use std::task::{Context, Poll};
 
@@ -22,7 +24,7 @@ use reqwest::{Body, redirect::Policy};
 use tower_service::Service;
 
 use self::convert::into_body;
-use crate::{error::BoxError, transport::TokenRequest};
+use crate::error::BoxError;
 
 /// A `reqwest::Client` that follows no redirects, as a tower service.
 ///
@@ -79,7 +81,6 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> ResponseFuture {
-        let is_token_request = request.extensions().get::<TokenRequest>().is_some();
-        ResponseFuture::new(self.0.clone(), request.map(into_body).try_into(), is_token_request)
+        ResponseFuture::new(self.0.clone(), request.map(into_body))
     }
 }

@@ -2,17 +2,20 @@
 
 use std::{
     any::Any,
-    mem,
     pin::Pin,
     task::{Context, Poll, Waker},
 };
 
 use bytes::Bytes;
-use http::{Extensions, Response};
+use http::{Response, Uri};
 use http_body_util::Full;
-use reqwest::{Body, ResponseBuilderExt, Url};
+use reqwest::Body;
 
-use crate::{error::BoxError, inspect::InspectBody};
+use crate::{
+    error::BoxError,
+    extensions::{TargetUri, name_url},
+    inspect::InspectBody,
+};
 
 /// A body as reqwest takes it. What is whole in memory stays so: where a server says that it has not looked at a
 /// request, reqwest sends it once more, and it cannot do that with a stream.
@@ -44,20 +47,16 @@ where
     }
 }
 
-/// reqwest's own conversion drops the URL.
-pub(crate) fn into_http(answer: reqwest::Response) -> Response<Body> {
+/// An answer that knows where it came from: reqwest's own conversion drops the URL. `target` is the same, in the words
+/// of the request where they still hold: reqwest writes some hosts differently.
+pub(crate) fn into_http(answer: reqwest::Response, target: Option<Uri>) -> Response<Body> {
     let url = answer.url().clone();
     let mut answer = Response::from(answer);
+    if let Some(uri) = target.or_else(|| url.as_str().parse().ok()) {
+        answer.extensions_mut().insert(TargetUri(uri));
+    }
     name_url(answer.extensions_mut(), url);
     answer
-}
-
-/// Says where an answer came from, to whoever makes a `reqwest::Response` of it. The type that says so is reqwest's
-/// secret, which only its builder can make.
-pub(crate) fn name_url(extensions: &mut Extensions, url: Url) {
-    if let Some(named) = Response::builder().url(url).extensions_mut() {
-        extensions.extend(mem::take(named));
-    }
 }
 
 /// So that `reqwest::Response::from` takes an answer that came through the layer.

@@ -2,17 +2,21 @@
 
 use std::{
     future::Future,
+    mem,
     pin::Pin,
     task::{Context, Poll, ready},
 };
 
-use http::Response;
+use http::{Response, Uri};
 use pin_project_lite::pin_project;
 use reqwest::{Body, Client, Request};
 use tower_service::Service;
 
 use super::into_http;
-use crate::{error::BoxError, transport::NotSent};
+use crate::{
+    error::BoxError,
+    transport::{NotSent, TokenRequest},
+};
 
 pin_project! {
     /// The future of a request through [`ReqwestService`](super::ReqwestService).
@@ -20,6 +24,8 @@ pin_project! {
     pub struct ResponseFuture {
         #[pin]
         state: State,
+        // Where the answer will have come from: nothing is followed.
+        uri: Uri,
         is_token_request: bool,
     }
 }
@@ -35,8 +41,10 @@ pin_project! {
 }
 
 impl ResponseFuture {
-    pub(super) fn new(client: Client, request: reqwest::Result<Request>, is_token_request: bool) -> Self {
-        Self { state: State::Unsent { client, request: Some(request) }, is_token_request }
+    pub(super) fn new(client: Client, request: http::Request<Body>) -> Self {
+        let is_token_request = request.extensions().get::<TokenRequest>().is_some();
+        let uri = request.uri().clone();
+        Self { state: State::Unsent { client, request: Some(request.try_into()) }, uri, is_token_request }
     }
 }
 
@@ -60,7 +68,7 @@ impl Future for ResponseFuture {
                 Projected::Sent { answer } => ready!(answer.poll(cx)),
             };
             return Poll::Ready(match answer {
-                Ok(answer) => Ok(into_http(answer)),
+                Ok(answer) => Ok(into_http(answer, Some(mem::take(this.uri)))),
                 Err(error) if *this.is_token_request && never_left(&error) => Err(NotSent::new(error).into()),
                 Err(error) => Err(error.into()),
             });
