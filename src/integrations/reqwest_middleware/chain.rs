@@ -14,7 +14,7 @@ use reqwest_middleware::{Error, Next};
 use tower_service::Service;
 
 use super::RequestBody;
-use crate::{error::BoxError, extensions::TargetUri, integrations::reqwest::into_http};
+use crate::{error::BoxError, integrations::reqwest::into_http};
 
 /// The rest of a middleware chain. Clones run the same one, with the same extensions, one after the other.
 #[derive(Clone)]
