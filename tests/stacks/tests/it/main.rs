@@ -8,3 +8,7 @@
     reason = "a test fails by panicking, and clippy knows only the test functions themselves, not their helpers"
 )]
 #![allow(unreachable_pub, reason = "nothing outside of a test binary reaches anything in it")]
+
+mod reqwest;
+mod reqwest_middleware;
+mod support;

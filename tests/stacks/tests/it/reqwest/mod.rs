@@ -1,0 +1,8 @@
+//! `reqwest::Client` as the wrapped service and as the transport.
+
+mod auto_traits;
+mod errors;
+mod redirects;
+mod requests;
+mod streams;
+mod transport;

@@ -1,0 +1,6 @@
+//! What the tests of all stacks share.
+
+#[path = "../../../../../examples/loopback/mod.rs"]
+pub mod loopback;
+pub mod reqwest_scene;
+pub mod serve;
