@@ -33,7 +33,7 @@ use tower_auth_refresh::{
     AuthRefreshLayer, Provider, Session,
     clock::{Clock, Now, SystemClock},
     provider,
-    replay::Never,
+    replay::{Buffered, Never, Replay, ReplayBody},
     session::{Condition, RefreshPolicy, SessionBuilder},
     test_util::{Place, TestProvider},
     token::{Expiry, TokenSet},
@@ -174,6 +174,25 @@ fn a_body_that_passes_untouched_costs_nothing_although_the_provider_asks_for_bod
 }
 
 // ===== handles =====
+
+#[test]
+fn a_stream_that_nobody_copies_costs_nothing() {
+    let allocations = measure(|| read(Response::new(ReplayBody::new(Body::from("0123456789"))))).count_total;
+
+    assert_eq!(allocations, 0);
+}
+
+#[test]
+fn a_stream_that_is_copied_costs_its_tape_its_buffer_and_what_shares_it() {
+    let allocations = measure(|| {
+        let body = ReplayBody::new(Body::from("0123456789"));
+        let copy = Buffered::backup(&body);
+        read(Response::new(body));
+        read(Response::new(copy.unwrap()));
+    });
+
+    assert_eq!(allocations.count_total, 3);
+}
 
 #[test]
 fn sessions_layers_and_services_are_cloned_without_an_allocation() {

@@ -27,7 +27,7 @@ use tower_auth_refresh::{
     inspect::InspectBody,
     provider::{self, Grant, GrantKind, ProviderError, ProviderErrorKind, Reason, Verdict},
     providers,
-    replay::{CloneBody, Never},
+    replay::{Buffered, CloneBody, Never, ReplayBody},
     session::{Condition, Event, Events, InvalidPolicy, RefreshPolicy, SessionBuilder, Status},
     test_util,
     token::{Expiry, Generation, SecretString, Stored, StoredError, TokenSet},
@@ -109,7 +109,8 @@ fn the_response_future_holds_a_place_in_a_queue_and_must_be_pinned() {
 #[test]
 fn what_there_is_only_one_of_cannot_be_cloned() {
     assert_is_not!(Clone;
-        Error, Events, SessionBuilder<TestProvider>, InspectBody<Body>, ResponseFuture<Steady, TestProvider, Body>,
+        Error, Events, SessionBuilder<TestProvider>, InspectBody<Body>, ReplayBody<Body>,
+        ResponseFuture<Steady, TestProvider, Body>,
     );
 }
 
@@ -138,7 +139,7 @@ fn the_servers_of_tests_can_be_cloned_and_shared_between_threads() {
 #[test]
 fn values_can_be_copied_and_go_everywhere() {
     assert_is!(Send, Sync, Unpin, Copy, UnwindSafe, RefUnwindSafe, fmt::Debug;
-        CloneBody, Never, SystemClock, Now, Condition, InvalidPolicy, ErrorKind, FailureClass, InvalidCredential,
+        Buffered, CloneBody, Never, SystemClock, Now, Condition, InvalidPolicy, ErrorKind, FailureClass, InvalidCredential,
         Expiry, Generation, Grant<'_>, GrantKind, Reason, Verdict, provider::Context, ProviderErrorKind,
         providers::BodyFormat, providers::Language, providers::Place, providers::RefreshIn, providers::RefreshWith,
     );
@@ -151,7 +152,7 @@ fn tokens_settings_and_reports_can_be_cloned_and_go_everywhere() {
         providers::Accuat, providers::Kanfang, providers::Quectel, providers::Action, providers::UserDomain,
     );
     assert_is!(Send, Sync, Unpin, Clone, fmt::Debug; providers::FashionWorld);
-    assert_is!(Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; InspectBody<Body>, Events);
+    assert_is!(Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; InspectBody<Body>, ReplayBody<Body>, Events);
     // A copy of a secret is made by name.
     assert_is_not!(Copy; TokenSet, Stored, SecretString, Credential);
 }
