@@ -6,11 +6,10 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
 };
 
 use bytes::Bytes;
-use futures::{StreamExt, stream};
+use futures::{StreamExt, future::join, stream};
 use http::{Request, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::{BodyExt, Full, StreamBody};
@@ -18,18 +17,17 @@ use hyper::body::Incoming;
 use tokio::sync::Notify;
 use tower::{BoxError, Layer, ServiceExt, service_fn};
 use tower_auth_refresh::{
-    AuthRefreshLayer,
+    AuthRefreshLayer, Error,
     integrations::reqwest::ReqwestService,
     test_util::{Place, TestProvider},
 };
 
 use crate::support::{
-    reqwest_scene::{Client, Counts, Http, Result, Scene, answer, over_both, reqwest_error, shown},
+    reqwest_scene::{
+        Client, Counts, Http, Result, Scene, TIMEOUT, answer, over_both, reqwest_error, shown, timeout_passes_after,
+    },
     serve::{Closed, serve},
 };
-
-/// As short as a test may wait for what never comes.
-const SHORT: Duration = Duration::from_millis(50);
 
 over_both!(
     a_timeout_of_the_client_is_a_timeout,
@@ -43,11 +41,13 @@ over_both!(
     an_answer_that_breaks_off_is_an_error_of_reqwest,
 );
 
-/// A client of `scene` whose API never answers.
-fn held(scene: &Scene, place: Place) -> Client {
+/// The error of a request that the API never answers.
+async fn timed_out(scene: &Scene, place: Place) -> Error {
     scene.api.gate().hold();
-    let service = ReqwestService::new(scene.http.client().timeout(SHORT)).unwrap();
-    AuthRefreshLayer::new(scene.signed_in(place)).layer(service)
+    let service = ReqwestService::new(scene.http.client().timeout(TIMEOUT)).unwrap();
+    let client = AuthRefreshLayer::new(scene.signed_in(place)).layer(service);
+    let has_arrived = || scene.api.counts().requests == 1;
+    join(client.oneshot(scene.get("/")), timeout_passes_after(has_arrived)).await.0.unwrap_err()
 }
 
 /// A client of an API at which nobody listens.
@@ -58,8 +58,7 @@ fn unreachable(scene: &Scene, place: Place, closed: &Closed) -> Client {
 
 async fn a_timeout_of_the_client_is_a_timeout(http: Http) {
     let scene = Scene::new(http).await;
-    let client = held(&scene, Place::Bearer);
-    let error = client.oneshot(scene.get("/")).await.unwrap_err();
+    let error = timed_out(&scene, Place::Bearer).await;
     assert!(error.is_service());
     let error = reqwest_error(error);
     assert!(error.is_timeout() && error.is_request() && !error.is_connect());
@@ -77,10 +76,11 @@ async fn a_timeout_of_the_request_holds_for_the_replay_as_well(http: Http) {
     }))
     .await;
     let client = scene.client(&scene.sign_in(scene.reach(TestProvider::new()).with_origin(api.uri())));
-    let request = http.client().build().unwrap().get(api.url("/")).timeout(SHORT).build().unwrap();
+    let request = http.client().build().unwrap().get(api.url("/")).timeout(TIMEOUT).build().unwrap();
     let request = Request::<reqwest::Body>::try_from(request).unwrap().map(|_| Full::<Bytes>::default());
-    let error = reqwest_error(client.oneshot(request).await.unwrap_err());
-    assert!(error.is_timeout());
+    let is_replayed = || sends.load(Ordering::SeqCst) == 2;
+    let (answer, ()) = join(client.oneshot(request), timeout_passes_after(is_replayed)).await;
+    assert!(reqwest_error(answer.unwrap_err()).is_timeout());
     assert_eq!((sends.load(Ordering::SeqCst), scene.auth.counts().refreshes), (2, 1));
 }
 
@@ -114,8 +114,7 @@ async fn an_error_keeps_its_url_where_the_token_is_no_part_of_it(http: Http) {
 
 async fn a_timeout_of_a_request_with_a_query_token_does_not_show_it(http: Http) {
     let scene = Scene::new(http).await;
-    let client = held(&scene, Place::Query);
-    let error = client.oneshot(scene.get("/")).await.unwrap_err();
+    let error = timed_out(&scene, Place::Query).await;
     assert!(!shown(&error).contains("access-7"), "{error:?}");
     let error = reqwest_error(error);
     assert!(error.is_timeout() && error.is_request());
@@ -139,11 +138,12 @@ async fn a_stalled_answer_is_a_timeout(http: Http) {
         ));
     let api = api.await;
     let session = scene.sign_in(scene.reach(TestProvider::placed(Place::Query)).with_origin(api.uri()));
-    let service = ReqwestService::new(http.client().timeout(SHORT)).unwrap();
+    let service = ReqwestService::new(http.client().timeout(TIMEOUT)).unwrap();
     let client = AuthRefreshLayer::new(session).layer(service);
     let answer = client.oneshot(get(&api.url("/"))).await.unwrap();
     let mut body = answer.into_body();
     assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "begun");
+    timeout_passes_after(|| true).await;
     let error = body.frame().await.unwrap().unwrap_err();
     assert!(error.is_timeout() && error.is_body());
     assert!(!shown(&error).contains("access-7"), "{error:?}");

@@ -1,6 +1,7 @@
 //! Streaming bodies pass piece by piece, in both directions.
 
 use bytes::Bytes;
+use futures::future::join;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
@@ -54,14 +55,17 @@ async fn an_upload_arrives_piece_by_piece(http: Http) {
     let session = scene.sign_in(scene.reach(TestProvider::new()).with_origin(api.uri()));
     let client = AuthRefreshLayer::new(session).replay::<Never>().layer(http.service());
     let (send, body) = channel();
-    let answer = tokio::spawn(client.oneshot(Request::put(api.url("/")).body(body).unwrap()));
-    for data in ["first", "second"] {
-        send.send(piece(data)).unwrap();
-        // The next one is not made before this one is there.
-        assert_eq!(arriving.recv().await.unwrap(), data);
-    }
-    drop(send);
-    assert_eq!(answer.await.unwrap().unwrap().status(), StatusCode::OK);
+    let answer = client.oneshot(Request::put(api.url("/")).body(body).unwrap());
+    let sending = async {
+        // Dropped when all is sent, which ends the body.
+        let send = send;
+        for data in ["first", "second"] {
+            send.send(piece(data)).unwrap();
+            // The next one is not made before this one is there.
+            assert_eq!(arriving.recv().await.unwrap(), data);
+        }
+    };
+    assert_eq!(join(answer, sending).await.0.unwrap().status(), StatusCode::OK);
 }
 
 async fn a_download_arrives_piece_by_piece_with_its_trailers(http: Http) {

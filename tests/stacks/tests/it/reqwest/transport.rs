@@ -6,10 +6,11 @@ use std::{
     time::Duration,
 };
 
+use futures::future::join;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use tower::ServiceExt;
+use tower::{Layer, ServiceExt};
 use tower_auth_refresh::{
-    Session,
+    AuthRefreshLayer, Session,
     error::{ErrorKind, FailureClass},
     integrations::reqwest::ReqwestService,
     session::RefreshPolicy,
@@ -17,7 +18,7 @@ use tower_auth_refresh::{
 };
 
 use crate::support::{
-    reqwest_scene::{Counts, Http, LIFE, Scene, over_both, redirect, shown},
+    reqwest_scene::{Counts, Http, LIFE, Scene, TIMEOUT, over_both, redirect, shown, timeout_passes_after},
     serve::{Closed, serve_on},
 };
 
@@ -90,9 +91,10 @@ async fn a_request_that_reqwest_does_not_send_spends_no_refresh_token(http: Http
 async fn a_timeout_leaves_open_whether_the_refresh_token_is_spent(http: Http) {
     let scene = Scene::new(http).await;
     scene.auth.gate().hold();
-    let service = ReqwestService::new(http.client().timeout(Duration::from_millis(50))).unwrap();
+    let service = ReqwestService::new(http.client().timeout(TIMEOUT)).unwrap();
     let session = expired(&scene, service, scene.idp_server.base());
-    let error = session.token().await.unwrap_err();
+    let has_arrived = || scene.auth.counts().refreshes == 1;
+    let error = join(session.token(), timeout_passes_after(has_arrived)).await.0.unwrap_err();
     assert_eq!((error.kind(), error.class()), (ErrorKind::Transport, Some(FailureClass::UnknownFate)));
     assert!(!shown(&error).contains("refresh-7"));
 
@@ -115,7 +117,7 @@ async fn one_client_serves_as_transport_and_as_wrapped_service(http: Http) {
     let scene = Scene::new(http).await;
     let service = http.service();
     let session = expired(&scene, service.clone(), scene.idp_server.base());
-    let client = tower::Layer::layer(&tower_auth_refresh::AuthRefreshLayer::new(session), service);
+    let client = AuthRefreshLayer::new(session).layer(service);
     client.oneshot(scene.get("/")).await.unwrap();
     assert_eq!(scene.counts(), Counts { refreshes: 1, requests: 1, ..Counts::default() });
 }

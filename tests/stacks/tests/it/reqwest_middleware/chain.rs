@@ -1,7 +1,11 @@
 //! The middleware among others: the extensions that they share, and who sees the token.
 
-use std::sync::Arc;
+use std::{
+    panic::{AssertUnwindSafe, resume_unwind},
+    sync::Arc,
+};
 
+use futures::FutureExt;
 use http::Extensions;
 use tokio::sync::Notify;
 use tower_auth_refresh::{integrations::reqwest_middleware::AuthRefreshMiddleware, test_util::Place};
@@ -63,18 +67,15 @@ async fn the_extensions_come_back_when_a_middleware_panics(http: Http) {
     let scene = Scene::new(http).await;
     let panicking = middleware(|_, extensions, _| {
         extensions.insert(Mine("put in before the panic"));
-        Box::pin(async { std::panic::resume_unwind(Box::new("a mistake")) })
+        Box::pin(async { resume_unwind(Box::new("a mistake")) })
     });
     let session = scene.signed_in(Place::Bearer);
     let client = builder(&scene).with(AuthRefreshMiddleware::new(session)).with(panicking).build();
     let request = client.get(scene.url("/")).build().unwrap();
-    let extensions = tokio::spawn(async move {
-        let mut extensions = Extensions::new();
-        let call = std::panic::AssertUnwindSafe(client.execute_with_extensions(request, &mut extensions));
-        assert!(futures::FutureExt::catch_unwind(call).await.is_err());
-        extensions
-    });
-    assert_eq!(extensions.await.unwrap().get(), Some(&Mine("put in before the panic")));
+    let mut extensions = Extensions::new();
+    let call = AssertUnwindSafe(client.execute_with_extensions(request, &mut extensions));
+    assert!(call.catch_unwind().await.is_err());
+    assert_eq!(extensions.get(), Some(&Mine("put in before the panic")));
 }
 
 async fn only_those_behind_the_middleware_see_the_token(http: Http) {

@@ -1,7 +1,8 @@
 //! Errors come back as they were, and show no token.
 
-use std::{fmt, time::Duration};
+use std::fmt;
 
+use futures::future::join;
 use reqwest_middleware::{ClientWithMiddleware, Error};
 use tower_auth_refresh::{
     error::ErrorKind,
@@ -12,7 +13,7 @@ use tower_auth_refresh::{
 
 use super::support::{builder, client, middleware, middleware_error, reqwest_error};
 use crate::support::{
-    reqwest_scene::{Counts, Http, Scene, over_both, shown},
+    reqwest_scene::{Counts, Http, Scene, TIMEOUT, over_both, shown, timeout_passes_after},
     serve::Closed,
 };
 
@@ -27,20 +28,23 @@ over_both!(
     what_the_session_says_is_an_error_of_a_middleware,
 );
 
-/// As short as a test may wait for what never comes.
-const SHORT: Duration = Duration::from_millis(50);
-
 /// A client of an API at which nobody listens.
 fn unreachable(scene: &Scene, place: Place, closed: &Closed) -> ClientWithMiddleware {
     let provider = scene.reach(TestProvider::placed(place)).with_origin(closed.url("").parse().unwrap());
     client(scene, &scene.sign_in(provider))
 }
 
+/// The error of a request that the API never answers.
+async fn timed_out(scene: &Scene, place: Place) -> Error {
+    let client = client(scene, &scene.signed_in(place));
+    scene.api.gate().hold();
+    let request = client.get(scene.url("/a")).timeout(TIMEOUT);
+    join(request.send(), timeout_passes_after(|| scene.api.counts().requests == 1)).await.0.unwrap_err()
+}
+
 async fn a_timeout_of_the_request_stays_a_timeout(http: Http) {
     let scene = Scene::new(http).await;
-    let client = client(&scene, &scene.signed_in(Place::Bearer));
-    scene.api.gate().hold();
-    let error = reqwest_error(client.get(scene.url("/a")).timeout(SHORT).send().await.unwrap_err());
+    let error = reqwest_error(timed_out(&scene, Place::Bearer).await);
     assert!(error.is_timeout() && error.is_request());
     assert_eq!(error.url().unwrap().as_str(), scene.url("/a"));
     assert_eq!(scene.counts(), Counts { requests: 1, ..Counts::default() });
@@ -70,9 +74,7 @@ async fn an_error_of_a_request_with_a_query_token_loses_its_url_and_nothing_else
     let error = reqwest_error(error);
     assert!(error.is_connect() && error.url().is_none());
 
-    scene.api.gate().hold();
-    let client = client(&scene, &scene.signed_in(Place::Query));
-    let error = client.get(scene.url("/a")).timeout(SHORT).send().await.unwrap_err();
+    let error = timed_out(&scene, Place::Query).await;
     assert!(!shown(&error).contains("access-7"), "{error:?}");
     let error = reqwest_error(error);
     assert!(error.is_timeout() && error.is_request() && error.url().is_none());

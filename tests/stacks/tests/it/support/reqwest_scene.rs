@@ -127,6 +127,19 @@ impl Scene {
     }
 }
 
+/// A timeout of a client, which passes without anybody waiting for it.
+pub const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Lets [`TIMEOUT`] pass in no time, as soon as `happened`.
+pub async fn timeout_passes_after(happened: impl Fn() -> bool) {
+    while !happened() {
+        tokio::task::yield_now().await;
+    }
+    tokio::time::pause();
+    tokio::time::advance(TIMEOUT).await;
+    tokio::time::resume();
+}
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     pub logins: usize,
