@@ -30,6 +30,7 @@ over_both!(
     an_answer_knows_its_url,
     the_url_of_an_answer_does_not_show_a_token_of_the_query,
     an_answer_that_was_looked_into_can_be_read_by_reqwest,
+    a_host_that_reqwest_writes_in_its_own_way_is_the_same_origin,
     a_redirect_to_the_login_page_is_a_rejection,
     an_envelope_that_refuses_is_a_rejection,
     the_request_keeps_the_version_of_its_connection,
@@ -159,6 +160,16 @@ async fn an_answer_that_was_looked_into_can_be_read_by_reqwest(http: Http) {
     });
     let answer = client.oneshot(scene.get("/")).await.unwrap();
     assert_eq!(text(answer).await, r#"{"rejected":false,"data":1}"#);
+}
+
+async fn a_host_that_reqwest_writes_in_its_own_way_is_the_same_origin(http: Http) {
+    let scene = Scene::new(http).await;
+    let api = format!("http://127.1:{}/", scene.api_server.addr().port());
+    let client = scene.client(&scene.sign_in(scene.reach(TestProvider::new()).with_origin(api.parse().unwrap())));
+    scene.auth.end_access();
+    let answer = client.oneshot(Request::get(api).body(Full::<Bytes>::default()).unwrap()).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert_eq!(scene.counts(), Counts { refreshes: 1, requests: 2, rejected: 1, ..Counts::default() });
 }
 
 async fn a_redirect_to_the_login_page_is_a_rejection(http: Http) {
