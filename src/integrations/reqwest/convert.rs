@@ -25,6 +25,9 @@ where
     B::Data: Into<Bytes>,
     B::Error: Into<BoxError>,
 {
+    if body.is_end_stream() {
+        return Body::default();
+    }
     let mut body = Some(body);
     let known: &mut dyn Any = &mut body;
     if let Some(body) = known.downcast_mut::<Option<Body>>() {

@@ -3,6 +3,7 @@
 mod auto_traits;
 mod errors;
 mod redirects;
+mod refused_streams;
 mod requests;
 mod streams;
 mod transport;

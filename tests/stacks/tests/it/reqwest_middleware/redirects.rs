@@ -58,7 +58,7 @@ async fn a_rejection_after_a_redirect_within_the_origin_is_renewed_and_replayed(
 async fn the_url_after_a_redirect_does_not_show_a_token_that_came_along(http: Http) {
     let scene = Scene::new(http).await;
     scene.api_answers(|request| match request.uri().path() {
-        "/from" => redirect("/login?ReturnUrl=%2Ffrom%3Ftoken%3Daccess-7&lang=en"),
+        "/from" => redirect("/login?token=access-6&ReturnUrl=%2Ffrom%3Ftoken%3Daccess-7&lang=en"),
         _ => answer(StatusCode::OK, ""),
     });
     let answer = following(&scene, scene.signed_in(Place::Query)).get(scene.url("/from")).send().await.unwrap();

@@ -2,5 +2,6 @@
 
 #[path = "../../../../../examples/loopback/mod.rs"]
 pub mod loopback;
+pub mod refusing;
 pub mod reqwest_scene;
 pub mod serve;
