@@ -19,12 +19,14 @@ use tower::{BoxError, Layer, ServiceExt, service_fn};
 use tower_auth_refresh::{
     AuthRefreshLayer, Error,
     integrations::reqwest::ReqwestService,
+    replay::Never,
     test_util::{Place, TestProvider},
 };
 
 use crate::support::{
     reqwest_scene::{
-        Client, Counts, Http, Result, Scene, TIMEOUT, answer, over_both, reqwest_error, shown, timeout_passes_after,
+        Client, Counts, Http, Result, Scene, TIMEOUT, answer, causes, over_both, reqwest_error, shown,
+        timeout_passes_after,
     },
     serve::{Closed, serve},
 };
@@ -37,6 +39,7 @@ over_both!(
     an_error_keeps_its_url_where_the_token_is_no_part_of_it,
     a_timeout_of_a_request_with_a_query_token_does_not_show_it,
     a_refused_connection_of_a_request_with_a_query_token_does_not_show_it,
+    an_error_whose_cause_shows_the_query_token_is_replaced,
     a_stalled_answer_is_a_timeout,
     an_answer_that_breaks_off_is_an_error_of_reqwest,
 );
@@ -129,6 +132,16 @@ async fn a_refused_connection_of_a_request_with_a_query_token_does_not_show_it(h
     assert!(reqwest_error(error).is_connect());
 }
 
+async fn an_error_whose_cause_shows_the_query_token_is_replaced(http: Http) {
+    let scene = Scene::new(http).await;
+    let client = AuthRefreshLayer::new(scene.signed_in(Place::Query)).replay::<Never>().layer(http.service());
+    let broken: Result<Frame<Bytes>> = Err("cannot read access-7".into());
+    let body = StreamBody::new(stream::iter([piece("begun"), broken]));
+    let error = client.oneshot(Request::put(scene.url("/")).body(body).unwrap()).await.unwrap_err();
+    assert!(error.is_service());
+    assert!(!shown(&error).contains("access-7"), "{error:?}");
+}
+
 async fn a_stalled_answer_is_a_timeout(http: Http) {
     let scene = Scene::new(http).await;
     let body = || stream::iter([piece("begun")]).chain(stream::pending());
@@ -175,6 +188,8 @@ async fn an_answer_that_breaks_off_is_an_error_of_reqwest(http: Http) {
     breaks.notify_one();
     let error = answer.text().await.unwrap_err();
     assert!(error.is_decode());
+    // No more of them than the two that reqwest makes of it.
+    assert_eq!(causes(&error).filter(|cause| cause.is::<reqwest::Error>()).count(), 2);
     assert_eq!(error.url().unwrap().as_str(), api.url("/"));
     assert!(!shown(&error).contains("access-7"), "{error:?}");
 }

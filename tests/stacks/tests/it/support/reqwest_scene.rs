@@ -1,6 +1,6 @@
 //! An authorization server and an API on ports of this machine, and clients of reqwest for them.
 
-use std::{error::Error as StdError, fmt::Write, time::Duration};
+use std::{error::Error as StdError, time::Duration};
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -160,15 +160,14 @@ pub fn redirect(to: &str) -> Response<Full<Bytes>> {
     answer
 }
 
+/// An error and all that caused it.
+pub fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |&error| error.source())
+}
+
 /// Whatever an error and its causes show to anybody.
 pub fn shown(error: &(dyn StdError + 'static)) -> String {
-    let mut text = String::new();
-    let mut next = Some(error);
-    while let Some(cause) = next {
-        write!(text, "{cause} {cause:?} {cause:#?}").unwrap();
-        next = cause.source();
-    }
-    text
+    causes(error).map(|cause| format!("{cause} {cause:?} {cause:#?}")).collect()
 }
 
 /// The reqwest error in a layer's error.
