@@ -50,8 +50,8 @@ where
     }
 }
 
-/// An answer that knows where it came from: reqwest's own conversion drops the URL. `target` is the same, in the words
-/// of the request where they still hold: reqwest writes some hosts differently.
+/// An answer that knows where it came from: reqwest's own conversion drops the URL. `target` says it in the words of the
+/// request, where they are at hand: reqwest writes some hosts differently.
 pub(crate) fn into_http(answer: reqwest::Response, target: Option<Uri>) -> Response<Body> {
     let url = answer.url().clone();
     let mut answer = Response::from(answer);

@@ -1,6 +1,7 @@
 //! The future of a request through reqwest: nothing but reqwest's own, started at the first poll.
 
 use std::{
+    fmt,
     future::Future,
     mem,
     pin::Pin,
@@ -24,7 +25,7 @@ pin_project! {
     pub struct ResponseFuture {
         #[pin]
         state: State,
-        // Where the answer will have come from: nothing is followed.
+        // Where the answer will have come from, since nothing is followed.
         uri: Uri,
         is_token_request: bool,
     }
@@ -81,9 +82,9 @@ fn never_left(error: &reqwest::Error) -> bool {
     error.is_connect() || error.is_builder()
 }
 
-/// The request may show its URL.
-impl std::fmt::Debug for ResponseFuture {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+/// Says nothing of the request, whose URL may show a token.
+impl fmt::Debug for ResponseFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseFuture").finish_non_exhaustive()
     }
 }

@@ -43,14 +43,10 @@ impl<'a> Chain<'a> {
     }
 
     async fn run(self, request: Request<RequestBody>) -> Result<Response<Body>, BoxError> {
-        let uri = request.uri().clone();
         let request = RequestBody::into_reqwest(request)?;
-        let url = request.url().clone();
         let mut lent = Lent::new(self.extensions);
         let answer = self.next.run(request, &mut lent.extensions).await.map_err(cause)?;
-        // Neither a redirect nor a middleware has led elsewhere.
-        let target = (*answer.url() == url).then_some(uri);
-        Ok(into_http(answer, target))
+        Ok(into_http(answer, None))
     }
 }
 
