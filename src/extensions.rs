@@ -1,12 +1,21 @@
 //! What a request and an answer can tell the layer, in their extensions.
 //!
-//! | extension of a request | what it does |
-//! |---|---|
-//! | [`Session<P>`](crate::Session) | takes the place of the layer's own session, and asks for its credential |
-//! | [`Credentials`] | opts the request in, or out |
+//! | extension | of | what it does |
+//! |---|---|---|
+//! | [`Session<P>`](crate::Session) | a request | takes the place of the layer's own session, and asks for its credential |
+//! | [`Credentials`] | a request | opts it in, or out |
+//! | [`TargetUri`] | an answer | says where it came from, when a service behind the layer follows redirects |
 //!
-//! A session is found by its type: `P` must be the layer's own. With `Session<Box<dyn Provider>>` one client serves users
-//! of many APIs.
+//! A session is found by its type: `P` must be the layer's own, and a session of another type is not looked at. With
+//! `Session<Box<dyn Provider>>` one client serves users of many APIs. Everything goes by the request's own session then:
+//! its origins, its policy, its provider's judgement, its flights and failures. Extensions reach the wrapped service
+//! unchanged, with every replay; so they count for each layer that a request passes, one within another.
+//!
+//! What sends a request on by another one must take its extensions along. A redirect follower around the layer may not
+//! (tower-http's drops them, version 0.6 at each hop, 0.7 on the way to another origin): its next request has no session
+//! but the layer's, and has not opted out. Put the extensions on behind it, with `map_request`; and give a client that acts
+//! for many a layer [without a session of its own](crate::AuthRefreshLayer::per_request), so that nobody goes on as
+//! somebody else.
 //!
 //! ```
 //! # use http_body_util::Full;
@@ -25,12 +34,15 @@
 //! # }
 //! ```
 
+use std::fmt;
+
 use http::Uri;
 
 /// Whether a request is to carry the session's credential: an extension of that request, and what a layer does
 /// [without one](crate::AuthRefreshLayer::credentials).
 ///
-/// It never reaches further than the session's origins do.
+/// Opting out wins over a session in the extensions. Opting in never reaches further than the session's origins do, nor
+/// replaces a credential that the caller brings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 #[allow(clippy::exhaustive_enums, reason = "complete by definition: yes or no")]
 pub enum Credentials {
@@ -44,10 +56,61 @@ pub enum Credentials {
 /// Where an answer came from: an extension of the answer, put in by an inner service that follows redirects.
 ///
 /// The layer cannot see behind the service that it wraps. With this it knows that an answer came from an origin that the
-/// credential does not belong to, and takes a 401 from there for what it is: none of its business.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// credential does not belong to, and takes a 401 from there for what it is: none of its business. Without it such a 401
+/// is taken for the API's, and costs a refresh and a replay, within the refresh guard.
+///
+/// A follower inside also decides by its own rules where it takes the credential; tower-http 0.6 gives a header to the
+/// second page of another origin. Let it stay with the API's origin, or put it around the layer.
+///
+/// ```
+/// use http::Response;
+/// use tower::{BoxError, ServiceBuilder};
+/// use tower_auth_refresh::{AuthRefreshLayer, extensions::TargetUri};
+/// use tower_http::follow_redirect::{FollowRedirectLayer, RequestUri, policy::{Limited, PolicyExt, SameOrigin}};
+/// # use http_body_util::Full;
+/// # use tower::ServiceExt;
+/// # use tower_auth_refresh::{Session, test_util::{AuthServer, TestClock, TestProvider}};
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() {
+/// # type Body = Full<bytes::Bytes>;
+/// # let server = AuthServer::new(&TestClock::new());
+/// # let client = server.api();
+/// # let session = Session::builder(TestProvider::new()).transport(server.clone()).build().unwrap();
+///
+/// let stay = PolicyExt::and::<_, Body, BoxError>(Limited::new(10), SameOrigin::new());
+/// let client = ServiceBuilder::new()
+///     .layer(AuthRefreshLayer::new(session))
+///     .map_response(|mut answer: Response<_>| {
+///         if let Some(RequestUri(uri)) = answer.extensions_mut().remove() {
+///             answer.extensions_mut().insert(TargetUri(uri));
+///         }
+///         answer
+///     })
+///     .layer(FollowRedirectLayer::with_policy(stay))
+///     .service(client);
+/// # let request = http::Request::get("https://api.test/").body(Body::default()).unwrap();
+/// # assert!(client.oneshot(request).await.unwrap().extensions().get::<TargetUri>().is_some());
+/// # }
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash)]
 #[allow(clippy::exhaustive_structs, reason = "complete by definition")]
 pub struct TargetUri(pub Uri);
+
+/// Names the origin alone: the rest may hold a credential.
+impl fmt::Debug for TargetUri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(authority) = self.0.authority() else { return f.write_str("TargetUri(relative)") };
+        f.write_str("TargetUri(")?;
+        if let Some(scheme) = self.0.scheme() {
+            write!(f, "{scheme}://")?;
+        }
+        f.write_str(authority.host())?;
+        if let Some(port) = authority.port() {
+            write!(f, ":{port}")?;
+        }
+        f.write_str(")")
+    }
+}
 
 /// Says where an answer came from, to whoever makes a `reqwest::Response` of it. The type that says so is reqwest's
 /// secret: only its builder can make one.

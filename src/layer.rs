@@ -59,7 +59,8 @@ impl<P, R> AuthRefreshLayer<P, R> {
     }
 
     /// Says that the wrapped service speaks to one peer only, the API, so that requests with a relative URI belong to
-    /// it. By default they pass without the credential, because where they go cannot be known.
+    /// it. By default they pass without the credential, because where they go cannot be known. A request that names
+    /// another origin passes without it in either case.
     #[must_use]
     pub fn fixed_peer(mut self) -> Self {
         self.options.fixed_peer = true;

@@ -32,6 +32,7 @@ use tower::{Layer, Service, service_fn};
 use tower_auth_refresh::{
     AuthRefreshLayer, Provider, Session,
     clock::{Clock, Now, SystemClock},
+    extensions::Credentials,
     provider,
     replay::{Buffered, Never, Replay, ReplayBody},
     session::{Condition, RefreshPolicy, SessionBuilder},
@@ -90,6 +91,30 @@ fn requests_that_pass_without_the_credential_cost_nothing() {
     }
     let own = Shape { headers: &["authorization"], ..PLAIN };
     assert_eq!(cost(layered(), own), cost(Inner::head(), own));
+}
+
+#[test]
+fn a_requests_own_session_costs_no_more_than_the_layers() {
+    let (layers, own) = (session(TestProvider::new()), session(TestProvider::new()));
+    for shape in SHAPES {
+        let request = || with(own.clone(), shape.request());
+        let copy = measure(|| drop(request().clone())).count_total - measure(|| drop(request())).count_total;
+        for layer in [AuthRefreshLayer::per_request(), AuthRefreshLayer::new(layers.clone())] {
+            let once = layer.clone().replay::<Never>().layer(Inner::head());
+            assert_eq!(cost_of(once, request), cost_of(constant(Inner::head()), request), "{shape:?}");
+            let again = layer.layer(Inner::head());
+            assert_eq!(cost_of(again, request), cost_of(constant(Inner::head()), request) + copy, "{shape:?}");
+        }
+    }
+}
+
+#[test]
+fn a_request_that_opts_out_or_has_no_session_costs_nothing() {
+    let out = || with(Credentials::Omit, PLAIN.request());
+    let layered = AuthRefreshLayer::new(session(TestProvider::new())).layer(Inner::head());
+    assert_eq!(cost_of(layered, out), cost_of(Inner::head(), out));
+    let layered = AuthRefreshLayer::<TestProvider>::per_request().layer(Inner::head());
+    assert_eq!(cost(layered, PLAIN), cost(Inner::head(), PLAIN));
 }
 
 #[test]
@@ -334,13 +359,27 @@ impl Shape {
     }
 }
 
+fn with<T: Clone + Send + Sync + 'static>(extension: T, mut request: Request<Body>) -> Request<Body> {
+    request.extensions_mut().insert(extension);
+    request
+}
+
 /// What a request allocates from `poll_ready` to the end of its answer.
-fn cost<S, B>(mut service: S, shape: Shape) -> u64
+fn cost<S, B>(service: S, shape: Shape) -> u64
 where
     S: Service<Request<Body>, Response = Response<B>, Error: Debug>,
     B: http_body::Body,
 {
-    let (first, request) = (shape.request(), shape.request());
+    cost_of(service, || shape.request())
+}
+
+/// The same for requests of any making.
+fn cost_of<S, B>(mut service: S, request: impl Fn() -> Request<Body>) -> u64
+where
+    S: Service<Request<Body>, Response = Response<B>, Error: Debug>,
+    B: http_body::Body,
+{
+    let (first, request) = (request(), request());
     // What a thread sets up once is set up by the first request.
     read(answer(&mut service, first));
     measure(|| read(answer(&mut service, request))).count_total

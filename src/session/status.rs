@@ -28,9 +28,9 @@ pub struct Status {
     /// When the backoff after the last failure ends, by this machine's clock; the refresh guard may hold for longer.
     /// `None` with an error: not until somebody signs in.
     pub retry_at: Option<SystemTime>,
-    /// How many logins and refreshes have been started since the session was built.
+    /// How many flights have been started since the session was built: logins and refreshes, whatever came of them.
     pub flights: u64,
-    /// How many rejected requests have been sent again since then, each time counted.
+    /// How often rejected requests have been sent again since then.
     pub replays: u64,
 }
 

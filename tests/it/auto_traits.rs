@@ -23,6 +23,7 @@ use tower_auth_refresh::{
     clock::{Clock, Now, SystemClock},
     credential::{Credential, InvalidCredential},
     error::{ErrorKind, FailureClass, RefreshFailure},
+    extensions::{Credentials, TargetUri},
     future::ResponseFuture,
     inspect::InspectBody,
     provider::{self, Grant, GrantKind, ProviderError, ProviderErrorKind, Reason, Verdict},
@@ -139,7 +140,7 @@ fn the_servers_of_tests_can_be_cloned_and_shared_between_threads() {
 #[test]
 fn values_can_be_copied_and_go_everywhere() {
     assert_is!(Send, Sync, Unpin, Copy, UnwindSafe, RefUnwindSafe, fmt::Debug;
-        Buffered, CloneBody, Never, SystemClock, Now, Condition, InvalidPolicy, ErrorKind, FailureClass, InvalidCredential,
+        Buffered, CloneBody, Never, Credentials, SystemClock, Now, Condition, InvalidPolicy, ErrorKind, FailureClass, InvalidCredential,
         Expiry, Generation, Grant<'_>, GrantKind, Reason, Verdict, provider::Context, ProviderErrorKind,
         providers::BodyFormat, providers::Language, providers::Place, providers::RefreshIn, providers::RefreshWith,
     );
@@ -149,7 +150,7 @@ fn values_can_be_copied_and_go_everywhere() {
 fn tokens_settings_and_reports_can_be_cloned_and_go_everywhere() {
     assert_is!(Send, Sync, Unpin, Clone, UnwindSafe, RefUnwindSafe, fmt::Debug;
         TokenSet, Stored, StoredError, SecretString, Credential, RefreshPolicy, Status, Event, RefreshFailure, ProviderError,
-        providers::Accuat, providers::Kanfang, providers::Quectel, providers::Action, providers::UserDomain,
+        TargetUri, providers::Accuat, providers::Kanfang, providers::Quectel, providers::Action, providers::UserDomain,
     );
     assert_is!(Send, Sync, Unpin, Clone, fmt::Debug; providers::FashionWorld);
     assert_is!(Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; InspectBody<Body>, ReplayBody<Body>, Events);

@@ -46,8 +46,10 @@ fn named(cell: &'static str) -> impl Iterator<Item = &'static str> {
 }
 
 fn exists(test: &str) -> bool {
-    let (folder, path) = match test.strip_prefix("src: ") {
-        Some(path) => ("src", path),
+    let (folder, path) = match test.split_once(": ") {
+        Some(("src", path)) => ("src", path),
+        Some(("stacks", path)) => ("tests/stacks/tests/it", path),
+        Some(_) => return false,
         None if test.starts_with("allocations::") => ("tests", test),
         None => ("tests/it", test),
     };
@@ -73,10 +75,10 @@ fn within<'a>(source: &'a str, module: &str) -> Option<&'a str> {
 /// A function under a test attribute, or an entry of a macro that makes one of each.
 fn has_test(source: &str, name: &str) -> bool {
     let lines: Vec<_> = source.lines().map(str::trim).collect();
-    let (function, entry) = (format!("fn {name}("), format!("{name} => "));
+    let (function, entry, alone) = (format!("fn {name}("), format!("{name} => "), format!("{name},"));
     lines.iter().enumerate().any(|(at, line)| {
         let is_function = line.trim_start_matches("async ").starts_with(&function);
         let mut attributes = lines[..at].iter().rev().take_while(|line| line.starts_with("#["));
-        line.starts_with(&entry) || is_function && attributes.any(|line| line.contains("test"))
+        line.starts_with(&entry) || *line == alone || is_function && attributes.any(|line| line.contains("test"))
     })
 }

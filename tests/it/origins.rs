@@ -8,10 +8,8 @@ use std::{
 };
 
 use http::{HeaderValue, Request, Response, StatusCode, Uri, header};
-use http_body_util::Full;
 use tower::{BoxError, Layer, Service, ServiceExt, limit::ConcurrencyLimitLayer};
 use tower_auth_refresh::{AuthRefreshLayer, Session, error::ErrorKind};
-use tower_http::follow_redirect::FollowRedirect;
 
 use crate::support::{Body, Client, Place, ServerBody, TestProvider, World, client, get, send, session};
 
@@ -30,12 +28,15 @@ fn to(uri: &str) -> Request<Body> {
 
 /// A world in which token set 7 is in place.
 fn signed_in(provider: TestProvider) -> (World, Client) {
-    let world = World::new();
-    let session = session(&world, provider);
-    world.grant(7);
-    session.set(TestProvider::token(7, std::time::Duration::from_secs(1000), world.clock.wall())).unwrap();
+    let (world, session) = signed_in_session(provider);
     let client = client(&world, &session);
     (world, client)
+}
+
+fn signed_in_session(provider: TestProvider) -> (World, Session<TestProvider>) {
+    let world = World::new();
+    let session = crate::scene::signed_in(&world, provider, crate::scene::no_jitter());
+    (world, session)
 }
 
 // ===== one client for the API and the token endpoint =====
@@ -302,31 +303,124 @@ async fn another_spelling_of_the_origin_is_the_same_origin() {
 }
 
 #[tokio::test]
-async fn an_origin_that_was_added_is_as_good_as_the_providers() {
+async fn origins_that_were_named_are_as_good_as_the_providers() {
     let world = World::new();
-    let session = Session::builder(TestProvider::new())
-        .transport(world.idp())
-        .clock(world.clock.clone())
-        .origin(Uri::from_static("https://Second.test:8443/any/path"))
-        .build()
-        .unwrap();
-    let client = client(&world, &session);
-    for uri in ["https://api.test/", "https://second.test:8443/", "https://second.test/"] {
+    let named = ["https://Second.test:8443/any/path", "https://third.test:443", "https://[2001:DB8::1]"];
+    let builder = Session::builder(TestProvider::new()).transport(world.idp()).clock(world.clock.clone());
+    let builder = named.into_iter().fold(builder, |builder, uri| builder.origin(Uri::from_static(uri)));
+    let client = client(&world, &builder.build().unwrap());
+    let covered =
+        ["https://api.test/", "https://second.test:8443/", "https://THIRD.test/x", "https://[2001:db8::1]:443/"];
+    let others =
+        ["https://second.test/", "https://third.test:8443/", "http://third.test:443/", "https://[2001:db8::2]/"];
+    for uri in covered.into_iter().chain(others) {
         send(&client, to(uri)).await.unwrap();
     }
-    assert_eq!(world.tokens(), ["Bearer access-1", "Bearer access-1", ""]);
+    assert_eq!(world.tokens(), [["Bearer access-1"; 4], [""; 4]].concat());
+    assert_eq!(world.counts().token_calls(), 1);
+}
+
+#[tokio::test]
+async fn a_rejection_by_an_origin_that_was_named_is_renewed_and_replayed_there() {
+    let world = World::new();
+    let named = Uri::from_static("https://named.test");
+    let session = Session::builder(TestProvider::new()).transport(world.idp()).clock(world.clock.clone()).origin(named);
+    let client = client(&world, &session.build().unwrap());
+    send(&client, get("/")).await.unwrap();
+    world.revoke_access();
+
+    assert_eq!(send(&client, to("https://named.test/")).await.unwrap().status(), StatusCode::OK);
+
+    let hosts: Vec<_> = world.seen().iter().map(|head| head.uri.host().unwrap().to_owned()).collect();
+    assert_eq!(hosts, ["api.test", "named.test", "named.test"]);
+    assert_eq!((world.counts().logins, world.counts().refreshes), (1, 1));
+}
+
+#[test]
+fn an_origin_that_is_none_is_refused_when_the_session_is_built() {
+    let world = World::new();
+    for uri in [
+        "/relative",
+        "named.test",
+        "named.test:443",
+        "ftp://named.test",
+        "https://user@named.test",
+        "https://named.test:x",
+    ] {
+        let Ok(uri) = uri.parse::<Uri>() else { continue };
+        let session = Session::builder(TestProvider::new()).transport(world.idp()).origin(uri);
+        assert_eq!(session.build().unwrap_err().kind(), ErrorKind::Fault);
+    }
+}
+
+// ===== relative URIs =====
+
+const RELATIVE: [&str; 4] = ["/relative", "/?q=https://api.test/", "//other.test/path", "*"];
+
+/// Neither relative nor of the API, however alike it looks.
+const ODD: [&str; 8] = [
+    "api.test",
+    "api.test:443",
+    "https://api.test:/",
+    "https://api.test:443@other.test/",
+    "https://api.test@other.test/",
+    "https://other.test/https://api.test/",
+    "https://api.test:8443:443@other.test/",
+    "ws://api.test/",
+];
+
+#[tokio::test]
+async fn a_relative_uri_carries_no_credential_until_somebody_says_that_there_is_one_peer() {
+    for uri in RELATIVE {
+        let (world, client) = signed_in(TestProvider::new());
+
+        assert_eq!(send(&client, to(uri)).await.unwrap().status(), StatusCode::UNAUTHORIZED, "{uri}");
+
+        assert_eq!(world.tokens(), [""], "{uri}");
+        assert_eq!((world.counts().api, world.counts().token_calls()), (1, 0), "{uri}");
+    }
 }
 
 #[tokio::test]
 async fn a_relative_uri_belongs_to_the_api_where_the_service_has_one_peer_only() {
-    let world = World::new();
-    let session = session(&world, TestProvider::new());
+    for uri in RELATIVE {
+        let (world, session) = signed_in_session(TestProvider::new());
+        let client = AuthRefreshLayer::new(session).fixed_peer().layer(world.api());
+        world.revoke_access();
+
+        assert_eq!(send(&client, to(uri)).await.unwrap().status(), StatusCode::OK, "{uri}");
+
+        assert_eq!(world.tokens(), ["Bearer access-7", "Bearer access-8"], "{uri}");
+        let uris: Vec<_> = world.seen().iter().map(|head| head.uri.to_string()).collect();
+        assert_eq!(uris, [uri; 2]);
+        assert_eq!((world.counts().api, world.counts().token_calls()), (2, 1), "{uri}");
+    }
+}
+
+#[tokio::test]
+async fn with_one_peer_a_request_that_names_another_origin_still_carries_no_credential() {
+    for uri in OTHERS.into_iter().filter(|uri| !uri.starts_with('/')).chain(ODD) {
+        let Ok(uri) = uri.parse::<Uri>() else { continue };
+        let (world, session) = signed_in_session(TestProvider::new());
+        let client = AuthRefreshLayer::new(session).fixed_peer().layer(world.api());
+        let mut request = get("/");
+        *request.uri_mut() = uri.clone();
+
+        assert_eq!(send(&client, request).await.unwrap().status(), StatusCode::UNAUTHORIZED, "{uri}");
+
+        assert_eq!(world.tokens(), [""], "{uri}");
+        assert_eq!((world.counts().api, world.counts().token_calls()), (1, 0), "{uri}");
+    }
+}
+
+#[tokio::test]
+async fn a_query_credential_goes_with_a_relative_uri() {
+    let (world, session) = signed_in_session(TestProvider::placed(Place::Query));
     let client = AuthRefreshLayer::new(session).fixed_peer().layer(world.api());
 
-    send(&client, to("/relative")).await.unwrap();
-    send(&client, to("https://other.test/")).await.unwrap();
+    assert_eq!(send(&client, to("/path?a=1")).await.unwrap().status(), StatusCode::OK);
 
-    assert_eq!(world.tokens(), ["Bearer access-1", ""]);
+    assert_eq!(world.seen()[0].uri, "/path?a=1&token=access-7");
 }
 
 // ===== the caller's own credential =====
@@ -407,101 +501,4 @@ async fn a_callers_own_authorization_goes_along_with_a_query_or_cookie_credentia
         assert_eq!(send(&client, with_own_authorization()).await.unwrap().status(), StatusCode::OK);
         assert_eq!(world.tokens(), ["Basic own"]);
     }
-}
-
-// ===== redirects =====
-
-/// The API sends `/away` to another host, `/back` of that host home again, `/near` to itself and `/refused` to where it
-/// is 401; everything else is served.
-fn redirecting(world: &World) {
-    world.script_api(|request| {
-        let location = match request.uri().path() {
-            "/away" => "https://other.test/landing",
-            "/round" => "https://other.test/back",
-            "/back" => "https://api.test/landing",
-            "/near" => "/landing",
-            "/refused" => "https://other.test/401",
-            "/plain" => "http://api.test/landing",
-            "/401" => return Some(reply(StatusCode::UNAUTHORIZED)),
-            _ => return Some(reply(StatusCode::OK)),
-        };
-        let mut answer = Response::new(Full::default());
-        *answer.status_mut() = StatusCode::FOUND;
-        answer.headers_mut().insert(header::LOCATION, HeaderValue::from_static(location));
-        Some(Ok(answer))
-    });
-}
-
-#[tokio::test]
-async fn outside_of_the_layer_a_redirect_takes_the_credential_only_where_it_belongs() {
-    for (path, tokens) in [
-        ("/away", vec!["Bearer access-7", ""]),
-        ("/plain", vec!["Bearer access-7", ""]),
-        ("/near", vec!["Bearer access-7"; 2]),
-        ("/round", vec!["Bearer access-7", "", "Bearer access-7"]),
-    ] {
-        let (world, client) = signed_in(TestProvider::new());
-        redirecting(&world);
-        let follower = FollowRedirect::new(client);
-
-        assert_eq!(send(&follower, get(path)).await.unwrap().status(), StatusCode::OK, "{path}");
-
-        assert_eq!(world.tokens(), tokens, "{path}");
-    }
-}
-
-#[tokio::test]
-async fn outside_of_the_layer_the_401_of_another_origin_causes_nothing() {
-    let (world, client) = signed_in(TestProvider::new());
-    redirecting(&world);
-
-    let answer = send(&FollowRedirect::new(client), get("/refused")).await.unwrap();
-
-    assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
-    assert_eq!(world.tokens(), ["Bearer access-7", ""]);
-    assert_eq!(world.counts().token_calls(), 0);
-}
-
-#[tokio::test]
-async fn outside_of_the_layer_a_query_credential_does_not_follow_a_redirect() {
-    let (world, client) = signed_in(TestProvider::placed(Place::Query));
-    redirecting(&world);
-
-    send(&FollowRedirect::new(client), get("/away")).await.unwrap();
-
-    let uris: Vec<_> = world.seen().into_iter().map(|head| head.uri.to_string()).collect();
-    assert_eq!(uris, ["https://api.test/away?token=access-7", "https://other.test/landing"]);
-}
-
-#[tokio::test]
-async fn inside_of_the_layer_a_redirect_takes_the_credential_only_where_it_belongs() {
-    for (path, tokens) in [
-        ("/away", vec!["Bearer access-7", ""]),
-        ("/plain", vec!["Bearer access-7", ""]),
-        ("/near", vec!["Bearer access-7"; 2]),
-    ] {
-        let world = World::new();
-        redirecting(&world);
-        let session = session(&world, TestProvider::new());
-        session.set(TestProvider::token(7, std::time::Duration::from_secs(1000), world.clock.wall())).unwrap();
-        let client = AuthRefreshLayer::new(session).layer(FollowRedirect::new(world.api()));
-
-        assert_eq!(send(&client, get(path)).await.unwrap().status(), StatusCode::OK, "{path}");
-
-        assert_eq!(world.tokens(), tokens, "{path}");
-        assert_eq!(world.counts().token_calls(), 0, "{path}");
-    }
-}
-
-#[tokio::test]
-async fn inside_of_the_layer_another_origin_never_sees_the_credential_however_often_it_answers_401() {
-    let world = World::new();
-    redirecting(&world);
-    let session = session(&world, TestProvider::new());
-    let client = AuthRefreshLayer::new(session).layer(FollowRedirect::new(world.api()));
-
-    assert_eq!(send(&client, get("/refused")).await.unwrap().status(), StatusCode::UNAUTHORIZED);
-
-    let others = world.seen().into_iter().filter(|head| head.uri.host() == Some("other.test"));
-    assert!(others.into_iter().all(|head| head.headers.is_empty()));
 }

@@ -7,6 +7,7 @@ pub mod duplex;
 pub mod faulty;
 pub mod frames;
 pub mod judges;
+pub mod users;
 mod world;
 
 pub use bare::Bare;

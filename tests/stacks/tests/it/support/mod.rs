@@ -1,7 +1,8 @@
-//! What the tests of all stacks share.
+//! What the tests of the stacks share.
 
 #[path = "../../../../../examples/loopback/mod.rs"]
 pub mod loopback;
 pub mod refusing;
 pub mod reqwest_scene;
 pub mod serve;
+pub mod upstream;
