@@ -167,6 +167,13 @@ impl<S, P, B> Attempt<S, P, B> {
         })
     }
 
+    /// Nobody who has the answer needs to know with which token it was asked for.
+    pub(crate) fn take_credential_out_of(&self, head: &mut response::Parts) {
+        if let Some(issued) = &self.in_url {
+            redact::take_out_of(&mut head.extensions, &issued.credential);
+        }
+    }
+
     /// The failure to raise instead of handing back a rejected answer, if the caller wants it so.
     pub(crate) fn raise(&self, failure: &RefreshFailure) -> Option<Error> {
         self.error_after_failed_refresh.then(|| failure.clone().into())

@@ -93,7 +93,8 @@ impl Recorder {
             };
         if !is_kept {
             self.state = State::Over;
-        } else if ended || frame.is_none() {
+        } else if ended || !matches!(frame, Some(Ok(frame)) if frame.is_data()) {
+            // Trailers are the last of a body, and clients do not ask for more behind them.
             self.finish();
         }
     }

@@ -10,5 +10,7 @@
 #![allow(unreachable_pub, reason = "nothing outside of a test binary reaches anything in it")]
 
 mod axum;
+mod reqwest;
+mod reqwest_middleware;
 mod support;
 mod tonic;
