@@ -1,40 +1,31 @@
 //! One request on its way: what outlives a single send.
 
+mod judging;
+mod options;
+
+pub(crate) use judging::belongs;
+pub(crate) use options::Options;
+
 use std::{
     sync::Arc,
     task::{Context, Poll},
 };
 
-use http::{Request, Uri, response};
-use http_body::{Body, SizeHint};
+use http::{Request, response};
 
 use crate::{
     clock::Now,
     decide::{Judged, Next},
     error::{BoxError, Error, RefreshFailure},
-    extensions::{Credentials, TargetUri},
-    grpc::{self, Judging},
+    grpc::Judging,
     http_service::HttpService,
-    inspect::{ReadAhead, Reading, eligible, has_content},
-    provider::{Provider, Verdict},
+    inspect::has_content,
+    provider::Provider,
     redact,
     replay::Strategy,
     session::{Issued, Joined, Session, Snapshot},
     token::Generation,
 };
-
-/// How a service uses its session.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Options {
-    /// What the session's policy says, if nothing else.
-    pub(crate) replays: Option<u8>,
-    pub(crate) error_after_failed_refresh: bool,
-    pub(crate) fixed_peer: bool,
-    /// What becomes of a request that does not say so itself.
-    pub(crate) credentials: Credentials,
-    /// The service speaks gRPC; the names of its unary methods.
-    pub(crate) grpc: Option<Arc<[Box<str>]>>,
-}
 
 /// A request, its copy for a replay, and the service that sends it.
 pub(crate) struct Attempt<S, P, B> {
@@ -57,16 +48,6 @@ pub(crate) struct Attempt<S, P, B> {
     is_replayed: bool,
     error_after_failed_refresh: bool,
     fixed_peer: bool,
-}
-
-impl Options {
-    fn judging<B>(&self, request: &Request<B>) -> Judging {
-        match &self.grpc {
-            None => Judging::Http,
-            Some(unary) if unary.iter().any(|method| **method == *request.uri().path()) => Judging::Unary,
-            Some(_) => Judging::Head,
-        }
-    }
 }
 
 impl<S, P, B> Attempt<S, P, B> {
@@ -167,6 +148,13 @@ impl<S, P, B> Attempt<S, P, B> {
         })
     }
 
+    /// Nobody who has the answer needs to know with which token it was asked for.
+    pub(crate) fn take_credential_out_of(&self, head: &mut response::Parts) {
+        if let Some(issued) = &self.in_url {
+            redact::take_out_of(&mut head.extensions, &issued.credential);
+        }
+    }
+
     /// The failure to raise instead of handing back a rejected answer, if the caller wants it so.
     pub(crate) fn raise(&self, failure: &RefreshFailure) -> Option<Error> {
         self.error_after_failed_refresh.then(|| failure.clone().into())
@@ -174,43 +162,6 @@ impl<S, P, B> Attempt<S, P, B> {
 }
 
 impl<S, P: Provider, B> Attempt<S, P, B> {
-    /// What an answer's head says of the token.
-    pub(crate) fn judge(&self, head: &response::Parts) -> Verdict {
-        if self.is_from_elsewhere(head) {
-            return Verdict::Accepted;
-        }
-        match (self.session.provider().judge(head), self.judging) {
-            (verdict, Judging::Http) => verdict,
-            (Verdict::Rejected, _) => Verdict::Rejected,
-            _ if grpc::rejects(&head.headers) => Verdict::Rejected,
-            _ => Verdict::Accepted,
-        }
-    }
-
-    /// How to read an answer that its head does not judge, if at all.
-    pub(crate) fn reading(&self, head: &response::Parts, body: &SizeHint, verdict: Verdict) -> Option<Reading> {
-        let max_bytes = self.session.policy().judged_body.bytes;
-        match self.judging {
-            Judging::Http => eligible(self.has_content, head, body, verdict, max_bytes),
-            Judging::Unary if grpc::is_open(head) && !self.is_from_elsewhere(head) => Some(Reading::Any),
-            Judging::Unary | Judging::Head => None,
-        }
-    }
-
-    /// Whether an answer that has been read whole refuses the token.
-    pub(crate) fn judge_whole<T: Body>(&self, head: &response::Parts, body: &ReadAhead<T>) -> bool {
-        match self.judging {
-            Judging::Http => self.session.provider().judge_body(head, &body.bytes()),
-            Judging::Unary | Judging::Head => body.trailers().is_some_and(grpc::rejects),
-        }
-    }
-
-    /// Whether the answer says that it came from where the credential does not belong.
-    fn is_from_elsewhere(&self, head: &response::Parts) -> bool {
-        let target = head.extensions.get::<TargetUri>();
-        target.is_some_and(|TargetUri(uri)| !belongs(&self.session, self.fixed_peer, uri))
-    }
-
     /// Has the next token fetched while the request is under way with the present one.
     pub(crate) fn refresh_meanwhile(&self) {
         // Whatever comes of it, this request does not wait for it.
@@ -262,11 +213,6 @@ where
         self.next = copy.map(|copy| (copy, service));
         Ok(future)
     }
-}
-
-/// Whether the credential may go to `uri`.
-pub(crate) fn belongs<P: Provider>(session: &Session<P>, fixed_peer: bool, uri: &Uri) -> bool {
-    session.covers(uri) || (fixed_peer && uri.authority().is_none())
 }
 
 /// Puts the token on a request.

@@ -4,29 +4,31 @@
 //! gives up the one parameter that matters. (The crate `http-auth` knows no `token68`: at `Negotiate abc==` it stops,
 //! and drops every challenge behind it.)
 
-use http::{StatusCode, header::WWW_AUTHENTICATE, response};
+use http::{HeaderMap, StatusCode, header::WWW_AUTHENTICATE, response};
 
-/// Whether an answer's head rejects the token: status 401, unless a `Bearer` challenge names an `error` other than
-/// `invalid_token` ([RFC 6750, section 3.1](https://www.rfc-editor.org/rfc/rfc6750#section-3.1)).
+/// Whether an answer's head rejects the token: by status 401, unless a challenge [`acquits`] it.
+pub(crate) fn rejects(answer: &response::Parts) -> bool {
+    answer.status == StatusCode::UNAUTHORIZED && !acquits(&answer.headers)
+}
+
+/// Whether a `Bearer` challenge names an `error` other than `invalid_token`
+/// ([RFC 6750, section 3.1](https://www.rfc-editor.org/rfc/rfc6750#section-3.1)).
 ///
 /// Of several `Bearer` challenges the most telling one counts: with `invalid_token` in any of them the token is
 /// rejected, whatever the others say; otherwise any other error acquits it; and a challenge without an error says
 /// nothing, as it merely lists a way to sign in. What cannot be read names no error, so that garbage costs one refresh
 /// at most, and never leaves a dead token in use.
-pub(crate) fn rejects(answer: &response::Parts) -> bool {
-    if answer.status != StatusCode::UNAUTHORIZED {
-        return false;
-    }
+pub(crate) fn acquits(headers: &HeaderMap) -> bool {
     let mut bearer = false;
     let mut other_error = false;
     // One list may be spread over several field lines (RFC 9110, section 5.3), so `bearer` outlives a line.
-    for line in answer.headers.get_all(WWW_AUTHENTICATE) {
+    for line in headers.get_all(WWW_AUTHENTICATE) {
         for item in Items::new(line.as_bytes()) {
             match item {
                 Item::Scheme(name) => bearer = name.eq_ignore_ascii_case(b"bearer"),
                 Item::Param(name, value) if bearer && name.eq_ignore_ascii_case(b"error") => {
                     if reads(value, b"invalid_token") {
-                        return true;
+                        return false;
                     }
                     other_error |= !value.is_empty();
                 }
@@ -34,7 +36,7 @@ pub(crate) fn rejects(answer: &response::Parts) -> bool {
             }
         }
     }
-    !other_error
+    other_error
 }
 
 /// Whether `value`, its escapes undone, is `text` in any case.

@@ -140,6 +140,20 @@ impl Credential {
         matches!(self.0, Place::Query { .. })
     }
 
+    /// `uri` without the parameters that show a credential of the URL, if there are any.
+    pub(crate) fn taken_out_of(&self, uri: &Uri) -> Option<Uri> {
+        let Place::Query { name, .. } = &self.0 else { return None };
+        let shows = |parameter: &&str| is_named(parameter, name) || self.is_shown_by(parameter);
+        let query = uri.query()?;
+        query.split('&').any(|parameter| shows(&parameter)).then_some(())?;
+        let mut path_and_query = String::from(uri.path());
+        for (at, parameter) in query.split('&').filter(|parameter| !shows(parameter)).enumerate() {
+            path_and_query.push(if at == 0 { '?' } else { '&' });
+            path_and_query.push_str(parameter);
+        }
+        with_path_and_query(uri, path_and_query)
+    }
+
     /// Whether `text` shows a credential of the URL, as it was sent or decoded.
     #[allow(clippy::disallowed_methods, reason = "the secret is looked for, so that it is not printed")]
     pub(crate) fn is_shown_by(&self, text: &str) -> bool {
@@ -201,6 +215,10 @@ fn with_query(uri: &Uri, name: &str, pair: &str) -> Option<Uri> {
         }
     }
     pair.map(append);
+    with_path_and_query(uri, path_and_query)
+}
+
+fn with_path_and_query(uri: &Uri, path_and_query: String) -> Option<Uri> {
     let mut parts = uri.clone().into_parts();
     parts.path_and_query = Some(PathAndQuery::try_from(path_and_query).ok()?);
     Uri::from_parts(parts).ok()

@@ -17,6 +17,7 @@ pub type BoxError = Box<dyn StdError + Send + Sync>;
 /// Its message is one fixed phrase; the cause is its [`source`](StdError::source). An error of the wrapped service is
 /// the source unchanged and can be had back with [`downcast`](Self::downcast), with one exception: where the credential
 /// travels in the query and the error, or a cause of it, prints that query, another one without any text takes its place.
+/// (With the feature `reqwest` an error of reqwest loses its URL instead, and keeps all else.)
 pub struct Error(Box<Inner>);
 
 struct Inner {
@@ -137,6 +138,18 @@ impl Error {
         match &self.0.cause {
             Some(Cause::Refresh(failure)) => failure.retry_at(),
             _ => None,
+        }
+    }
+
+    /// The wrapped service's own error, whatever its type; `self` when it is not the wrapped service's.
+    #[cfg(feature = "tonic")]
+    pub(crate) fn into_service(mut self) -> Result<BoxError, Self> {
+        match self.0.cause.take() {
+            Some(Cause::Service(error)) => Ok(error),
+            cause => {
+                self.0.cause = cause;
+                Err(self)
+            }
         }
     }
 

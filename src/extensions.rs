@@ -111,3 +111,14 @@ impl fmt::Debug for TargetUri {
         f.write_str(")")
     }
 }
+
+/// Says where an answer came from, to whoever makes a `reqwest::Response` of it. The type that says so is reqwest's
+/// secret: only its builder can make one.
+#[cfg(feature = "reqwest")]
+pub(crate) fn name_url(extensions: &mut http::Extensions, url: reqwest::Url) {
+    use reqwest::ResponseBuilderExt;
+
+    if let Some(named) = http::Response::builder().url(url).extensions_mut() {
+        extensions.extend(std::mem::take(named));
+    }
+}

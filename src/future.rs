@@ -87,6 +87,12 @@ where
         Self { state: State::Joining { answer: None }, attempt: Some(attempt) }
     }
 
+    /// Whether it is not under way, neither there nor back: there is no token, or no turn.
+    #[cfg(feature = "tonic")]
+    pub(crate) fn is_waiting(&self) -> bool {
+        matches!(self.state, State::Joining { .. } | State::Waiting { .. } | State::Readying { .. })
+    }
+
     pub(crate) fn fail(error: Error) -> Self {
         Self { state: State::Failed { error }, attempt: None }
     }

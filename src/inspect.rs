@@ -89,6 +89,15 @@ impl<B: Body> InspectBody<B> {
     fn resumed(body: Pin<Box<Resumed<B>>>) -> Self {
         Self { kind: Kind::Resumed { body } }
     }
+
+    /// The inner body, where nobody looked into it.
+    #[cfg(feature = "reqwest")]
+    pub(crate) fn into_untouched(self) -> Result<B, Self> {
+        match self.kind {
+            Kind::Untouched { body } => Ok(body),
+            kind @ Kind::Resumed { .. } => Err(Self { kind }),
+        }
+    }
 }
 
 impl<B: Body> Body for InspectBody<B> {

@@ -78,7 +78,8 @@ impl<P, R> AuthRefreshLayer<P, R> {
 
     /// Says that the wrapped service speaks gRPC: a call whose status is 16 (`UNAUTHENTICATED`) in the head of its
     /// answer is rejected, like one that is answered 401. That is where a server puts the status of a call that it refused
-    /// before it said anything else.
+    /// before it said anything else. A status that is there twice counts only if it is 16 both times; and a `Bearer`
+    /// challenge beside it acquits the token as it does with a 401.
     ///
     /// `unary` names methods, such as `/helloworld.Greeter/SayHello`, that are answered by one message: with them the
     /// status may come behind that message, and the answer is held back until it is there, within the limits of

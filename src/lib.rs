@@ -18,6 +18,7 @@ pub mod fuzzing;
 mod grpc;
 mod http_service;
 pub mod inspect;
+pub mod integrations;
 mod json;
 pub mod layer;
 mod origin;

@@ -1,23 +1,58 @@
-//! Errors of the wrapped service that would print the credential: most HTTP clients name the URL in their errors.
+//! What would print a credential of the URL: errors of the wrapped service, most of which name it, and the URL of an
+//! answer.
 
 use std::{error::Error as StdError, fmt, io};
 
-use crate::{credential::Credential, error::BoxError, transport::io_kind};
+use http::Extensions;
+
+#[cfg(feature = "reqwest")]
+use crate::extensions::name_url;
+use crate::{credential::Credential, error::BoxError, extensions::TargetUri, transport::io_kind};
 
 /// Takes the place of an error that prints the credential. What is left of it is what no text can hide in.
 #[derive(Debug)]
 struct Redacted(Option<io::ErrorKind>);
 
-/// `error` itself, unless it or one of its causes prints `credential`.
+/// `error` itself, unless it or one of its causes prints `credential`. An error of reqwest then loses its URL and keeps
+/// all else; of any other no more than the kind is left.
 pub(crate) fn without(credential: &Credential, error: BoxError) -> BoxError {
-    let mut next: Option<&(dyn StdError + 'static)> = Some(&*error);
+    if !is_shown(credential, &*error) {
+        return error;
+    }
+    #[cfg(feature = "reqwest")]
+    let error = match error.downcast::<reqwest::Error>() {
+        Ok(error) => {
+            let error = error.without_url();
+            if !is_shown(credential, &error) {
+                return error.into();
+            }
+            error.into()
+        }
+        Err(error) => error,
+    };
+    Box::new(Redacted(io_kind(&*error)))
+}
+
+/// Takes `credential` out of what an answer says of where it came from: whoever has the answer may print that.
+pub(crate) fn take_out_of(extensions: &mut Extensions, credential: &Credential) {
+    let Some(TargetUri(uri)) = extensions.get_mut() else { return };
+    let Some(bare) = credential.taken_out_of(uri) else { return };
+    *uri = bare;
+    #[cfg(feature = "reqwest")]
+    if let Ok(url) = uri.to_string().parse() {
+        name_url(extensions, url);
+    }
+}
+
+fn is_shown(credential: &Credential, error: &(dyn StdError + 'static)) -> bool {
+    let mut next = Some(error);
     while let Some(cause) = next {
         if credential.is_shown_by(&format!("{cause} {cause:?}")) {
-            return Box::new(Redacted(io_kind(&*error)));
+            return true;
         }
         next = cause.source();
     }
-    error
+    false
 }
 
 impl StdError for Redacted {}

@@ -27,7 +27,8 @@ where
     P: Provider,
 {
     pub(super) fn answered(&mut self, answer: Response<S::ResponseBody>) -> Step<S::Future, S::ResponseBody> {
-        let (head, body) = answer.into_parts();
+        let (mut head, body) = answer.into_parts();
+        self.take_credential_out_of(&mut head);
         let policy = self.session().policy();
         match self.judge(&head) {
             Verdict::Rejected => {

@@ -71,6 +71,18 @@ impl<B: Body> ReadAhead<B> {
         Poll::Ready(outcome)
     }
 
+    /// Reads what is there already, waits for nothing, and reads no further. Whether that was the whole body.
+    #[cfg(feature = "tonic")]
+    pub(crate) fn read_at_once(&mut self) -> bool {
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let outcome = match self.poll_body(&mut cx) {
+            Poll::Ready(outcome) => outcome,
+            Poll::Pending => Outcome::Partial,
+        };
+        self.outcome = Some(outcome);
+        self.is_whole()
+    }
+
     /// Whether the whole body has been read.
     pub(crate) fn is_whole(&self) -> bool {
         self.outcome == Some(Outcome::Whole)
@@ -101,12 +113,18 @@ impl<B: Body> ReadAhead<B> {
     }
 
     fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
+        match self.poll_body(cx) {
+            Poll::Ready(outcome) => Poll::Ready(outcome),
+            Poll::Pending => self.poll_deadline(cx).map(|()| Outcome::Partial),
+        }
+    }
+
+    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
         loop {
-            match self.body.as_mut().poll_read(cx) {
-                Poll::Ready(Read::Frame) if self.is_worth_reading_on() => {}
-                Poll::Ready(Read::Frame | Read::Error) => return Poll::Ready(Outcome::Partial),
-                Poll::Ready(Read::End) => return Poll::Ready(Outcome::Whole),
-                Poll::Pending => return self.poll_deadline(cx).map(|()| Outcome::Partial),
+            match ready!(self.body.as_mut().poll_read(cx)) {
+                Read::Frame if self.is_worth_reading_on() => {}
+                Read::Frame | Read::Error => return Poll::Ready(Outcome::Partial),
+                Read::End => return Poll::Ready(Outcome::Whole),
             }
         }
     }

@@ -96,6 +96,13 @@ impl<B> ReplayBody<B> {
         Self { kind: Kind::Original { body, recorder: Recorder::new(limit) } }
     }
 
+    /// A body of which there is a copy from the beginning.
+    #[cfg(feature = "tonic")]
+    pub(crate) fn taken_down(data: Bytes) -> Self {
+        let tape = Arc::new(Tape::from(Recording::of(data)));
+        Self { kind: Kind::Copy { tape, next: Part::Data } }
+    }
+
     /// What was taken down, once it is all there.
     pub(crate) fn whole(&self) -> Option<&Bytes> {
         match &self.kind {
@@ -107,7 +114,7 @@ impl<B> ReplayBody<B> {
 
 impl<B: Body> ReplayBody<B> {
     /// A body that hands out what this one will have handed out, from its beginning.
-    pub(super) fn copy(&self) -> Option<Self> {
+    pub(crate) fn copy(&self) -> Option<Self> {
         let tape = match &self.kind {
             Kind::Original { body, recorder } => recorder.tape(body)?,
             Kind::Copy { tape, next: Part::Data } => Arc::clone(tape),

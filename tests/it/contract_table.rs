@@ -75,10 +75,10 @@ fn within<'a>(source: &'a str, module: &str) -> Option<&'a str> {
 /// A function under a test attribute, or an entry of a macro that makes one of each.
 fn has_test(source: &str, name: &str) -> bool {
     let lines: Vec<_> = source.lines().map(str::trim).collect();
-    let (function, entry) = (format!("fn {name}("), format!("{name} => "));
+    let (function, entry, alone) = (format!("fn {name}("), format!("{name} => "), format!("{name},"));
     lines.iter().enumerate().any(|(at, line)| {
         let is_function = line.trim_start_matches("async ").starts_with(&function);
         let mut attributes = lines[..at].iter().rev().take_while(|line| line.starts_with("#["));
-        line.starts_with(&entry) || is_function && attributes.any(|line| line.contains("test"))
+        line.starts_with(&entry) || *line == alone || is_function && attributes.any(|line| line.contains("test"))
     })
 }

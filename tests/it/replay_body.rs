@@ -55,6 +55,17 @@ async fn a_body_whose_last_frame_says_so_is_whole_before_anybody_asks_for_its_en
 }
 
 #[tokio::test]
+async fn a_body_is_whole_with_its_trailers_as_clients_ask_for_nothing_behind_them() {
+    let (mut body, copy) = copied(Unending(Frames::new([data("all"), trailers("x-sum", "1")])));
+
+    for _ in 0..2 {
+        body.frame().await.unwrap().unwrap();
+    }
+
+    assert_eq!(read(copy).await, [data("all"), trailers("x-sum", "1")]);
+}
+
+#[tokio::test]
 async fn a_copy_can_be_copied_for_the_replay_after_it() {
     let (mut body, first) = copied(Frames::new([data("all")]));
     read(&mut body).await;

@@ -93,7 +93,8 @@ impl Recorder {
             };
         if !is_kept {
             self.state = State::Over;
-        } else if ended || frame.is_none() {
+        } else if ended || !matches!(frame, Some(Ok(frame)) if frame.is_data()) {
+            // Trailers are the last of a body, and clients do not ask for more behind them.
             self.finish();
         }
     }
@@ -130,6 +131,12 @@ impl Drop for Recorder {
 // ===== impl Recording =====
 
 impl Recording {
+    /// Data without trailers, and without a declared length.
+    #[cfg(feature = "tonic")]
+    pub(super) fn of(data: Bytes) -> Self {
+        Self { data, trailers: None, is_sized: false }
+    }
+
     pub(super) fn size_hint(&self, data_is_left: bool) -> SizeHint {
         let left = if data_is_left { to_u64(self.data.len()) } else { 0 };
         let mut hint = SizeHint::new();

@@ -13,4 +13,7 @@ mod axum;
 mod gateway;
 #[path = "../../../../examples/loopback/mod.rs"]
 mod loopback;
+mod reqwest;
+mod reqwest_middleware;
 mod support;
+mod tonic;

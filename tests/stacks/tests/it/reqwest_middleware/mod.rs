@@ -1,0 +1,10 @@
+//! The middleware in chains of reqwest-middleware.
+
+mod auto_traits;
+mod bodies;
+mod chain;
+mod errors;
+mod redirects;
+mod requests;
+mod retry;
+mod support;
