@@ -11,8 +11,6 @@
 
 mod axum;
 mod gateway;
-#[path = "../../../../examples/loopback/mod.rs"]
-mod loopback;
 mod reqwest;
 mod reqwest_middleware;
 mod support;

@@ -4,7 +4,7 @@ use http::{Request, StatusCode, header};
 use http_body_util::{BodyExt, Full};
 
 use super::{program::Gateway, upstream::Upstream, wire};
-use crate::loopback::http2_client;
+use crate::support::loopback::http2_client;
 
 async fn by_host(gateway: &Gateway, lines: &str) -> u16 {
     wire::status(&wire::exchange(gateway.addr, &format!("GET / HTTP/1.1\r\n{lines}connection: close\r\n\r\n")).await)

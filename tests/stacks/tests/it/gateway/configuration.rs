@@ -418,3 +418,15 @@ async fn every_key_that_is_documented_is_taken() {
         assert_eq!(gateway.terminate().await.status.code(), Some(0));
     }
 }
+
+#[tokio::test]
+async fn the_readmes_configuration_is_taken() {
+    let readme = include_str!("../../../../../README.md");
+    let config = readme.split("```toml\n").find(|block| block.starts_with("listen")).unwrap();
+    let folder = Folder::new();
+    let config = config.split("```").next().unwrap().replace(":8080", ":0");
+    let config = config.replace("\"token.json\"", &format!("{:?}", folder.path("token.json")));
+    let env = [("QUECTEL_PASSWORD", SECRET), ("QUECTEL_DOMAIN_SECRET", SECRET)];
+    let gateway = Gateway::start_with(&folder, &config, &env).await;
+    assert_eq!(gateway.status().await["state"], "signed-out");
+}

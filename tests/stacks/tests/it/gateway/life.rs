@@ -60,7 +60,7 @@ async fn a_flight_that_nobody_waits_for_is_waited_for_and_stored() {
     let path = folder.path("token.json");
     let config = server.quectel(&format!("[store]\nkind = \"file\"\npath = {path:?}"));
     let gateway = Gateway::start_with(&folder, &config, &[]).await;
-    let client = crate::loopback::http1_client(1);
+    let client = crate::support::loopback::http1_client(1);
     let request = super::spawn(client.request(Request::get(gateway.uri("/v2/devices")).body(Full::default()).unwrap()));
     gate.arrivals(1).await;
     request.abort();

@@ -4,7 +4,7 @@ use http::Request;
 use http_body_util::{BodyExt, Full};
 
 use super::{program::Gateway, token_endpoint::Served};
-use crate::loopback::{HttpClient, QuectelApi, http1_client};
+use crate::support::loopback::{HttpClient, QuectelApi, http1_client};
 
 const CONNECTIONS: usize = 200;
 const EXPIRIES: u64 = 3;

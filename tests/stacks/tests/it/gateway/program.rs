@@ -18,7 +18,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::loopback::{HttpClient, http1_client};
+use crate::support::loopback::{HttpClient, http1_client};
 
 /// A running gateway; dropping it kills the process.
 pub struct Gateway {

@@ -10,7 +10,7 @@ use super::{
     token_endpoint::{Served, quectel},
     upstream::Upstream,
 };
-use crate::loopback::{AccuatApi, Counts, FashionWorldApi, KanfangApi, QuectelApi, http2_client};
+use crate::support::loopback::{AccuatApi, Counts, FashionWorldApi, KanfangApi, QuectelApi, http2_client};
 
 const KANFANG: &str = "auth_key = \"demo-clinic\"\nauth_value = \"demo value & more\"";
 const FASHION_WORLD: &str = "mobile = \"13800000000\"\npassword = 'demo \"password\"'\n\

@@ -14,7 +14,7 @@ use super::{
     upstream::{Reply, Upstream, raw_upstream, whole, with_token},
     wire,
 };
-use crate::loopback::http2_client;
+use crate::support::loopback::http2_client;
 
 /// The header lines that the mirror got.
 fn lines(mirrored: &str) -> Vec<&str> {
@@ -358,7 +358,7 @@ async fn http2_reaches_an_upstream_of_either_version_with_its_own_authority() {
     })
     .await;
     let gateway = upstream.gateway().await;
-    let through = |client: crate::loopback::HttpClient, gateway: &Gateway| {
+    let through = |client: crate::support::loopback::HttpClient, gateway: &Gateway| {
         let request = Request::get(gateway.uri("/")).body(Full::default()).unwrap();
         async move {
             let answer = client.request(request).await.unwrap();

@@ -13,7 +13,7 @@ use super::{
     program::{Folder, Gateway},
     token_endpoint::{QUECTEL_LOGIN, Served, quectel},
 };
-use crate::loopback::{AccuatApi, Api, FashionWorldApi, KanfangApi, http2_client};
+use crate::support::loopback::{AccuatApi, Api, FashionWorldApi, KanfangApi, http2_client};
 
 /// What one scene knows that nobody may read.
 struct Secrets(BTreeSet<String>);

@@ -10,7 +10,7 @@ use super::{
     program::{Folder, Gateway, command, json, run},
     token_endpoint::{Served, quectel},
 };
-use crate::loopback::Counts;
+use crate::support::loopback::Counts;
 
 /// A server, a gateway's configuration with a file store, and the store.
 struct Scene {

@@ -7,7 +7,7 @@ use http::{Request, Response};
 use tokio::sync::{Semaphore, watch};
 use tower_auth_refresh::clock::SystemClock;
 
-use crate::loopback::{Api, Faults, Loopback, QuectelApi, Reply, Sent, Server, serve};
+use crate::support::loopback::{Api, Faults, Loopback, QuectelApi, Reply, Sent, Server, serve};
 
 pub const QUECTEL_LOGIN: &str = "email = \"demo+device@example.com\"\npassword = \"china1234\"\n\
     user_domain = \"C.DM.5903.1\"\nuser_domain_secret = \"demo-user-domain-secret\"\n";
