@@ -1,19 +1,24 @@
 //! The gateway: the program itself, between real clients, real upstreams and real token endpoints.
 
 mod admission;
-mod configuration;
+mod draft;
 mod failures;
+mod framing;
+mod headers;
+mod keys;
 mod life;
 mod load;
 mod program;
 mod providers;
 mod proxying;
 mod secrets;
+mod start;
 mod status;
 mod store;
 mod streaming;
 mod token_endpoint;
 mod upstream;
+mod values;
 mod wire;
 
 use tokio::task::{self, JoinHandle};

@@ -117,3 +117,13 @@ pub async fn raw_upstream(answer: &'static [u8]) -> (String, JoinHandle<String>)
     });
     (uri, serving)
 }
+
+/// The header lines that the mirror got.
+pub fn lines(mirrored: &str) -> Vec<&str> {
+    mirrored.split("\r\n\r\n").nth(1).unwrap_or(mirrored).split("\n\n").next().unwrap().lines().collect()
+}
+
+pub async fn gateway_to(uri: &str) -> Gateway {
+    let folder = Folder::new();
+    Gateway::start_with(&folder, &with_token(&folder, uri, ""), &[]).await
+}
