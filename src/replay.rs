@@ -1,6 +1,6 @@
 //! Whether a request can be sent again: an independent, whole copy of its body, or none.
 
-mod body;
+pub(crate) mod body;
 
 pub use body::ReplayBody;
 

@@ -71,18 +71,14 @@ use std::fmt;
 use tower_layer::Layer;
 
 use self::{body::OneMessage, service::Unboxed};
-use crate::{AuthRefreshLayer, Session, extensions::Credentials};
-
-/// How much of a request is kept unless somebody says otherwise, as for a
-/// [`ReplayBody`](crate::replay::ReplayBody).
-const LIMIT: u64 = 64 * 1024;
+use crate::{AuthRefreshLayer, Session, extensions::Credentials, replay::body::LIMIT};
 
 /// Wraps channels so that their calls carry a session's token. See the [module](self).
 ///
 /// It is an [`AuthRefreshLayer`] that knows gRPC; its options are the same and have the same defaults.
 pub struct GrpcAuthLayer<P> {
     layer: AuthRefreshLayer<P, OneMessage>,
-    limit: u64,
+    limit: usize,
 }
 
 impl<P> GrpcAuthLayer<P> {
@@ -100,8 +96,8 @@ impl<P> GrpcAuthLayer<P> {
     }
 
     /// Names the methods, such as `/helloworld.Greeter/SayHello`, that are answered by one message, in place of those
-    /// named before. Default: none. With them a rejection behind that message is found as well: their answers are held back until
-    /// the status is there, within the limits of
+    /// named before. Default: none. With them a rejection behind that message is found as well: their answers are held
+    /// back until the status is there, within the limits of
     /// [`judged_body`](crate::session::RefreshPolicy::judged_body). No other answer is ever held back.
     #[must_use]
     pub fn unary<M: Into<Box<str>>>(self, methods: impl IntoIterator<Item = M>) -> Self {
@@ -123,7 +119,7 @@ impl<P> GrpcAuthLayer<P> {
 
     /// The longest request that is kept for a replay, in bytes: its message with the five bytes before it. Default: 64 KiB.
     #[must_use]
-    pub fn replay_limit(self, bytes: u64) -> Self {
+    pub fn replay_limit(self, bytes: usize) -> Self {
         Self { limit: bytes, ..self }
     }
 

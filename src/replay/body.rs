@@ -18,7 +18,7 @@ use self::recorder::{Recorder, Recording, Tape};
 use crate::error::BoxError;
 
 /// How much of a body is kept unless somebody says otherwise.
-const LIMIT: usize = 64 * 1024;
+pub(crate) const LIMIT: usize = 64 * 1024;
 
 pin_project! {
     /// A streaming request body of which a bounded copy is kept while it is sent, for

@@ -347,7 +347,7 @@ fn an_origin_that_is_none_is_refused_when_the_session_is_built() {
         "https://user@named.test",
         "https://named.test:x",
     ] {
-        let Ok(uri) = uri.parse::<Uri>() else { continue };
+        let uri = Uri::from_static(uri);
         let session = Session::builder(TestProvider::new()).transport(world.idp()).origin(uri);
         assert_eq!(session.build().unwrap_err().kind(), ErrorKind::Fault);
     }
@@ -400,7 +400,7 @@ async fn a_relative_uri_belongs_to_the_api_where_the_service_has_one_peer_only()
 #[tokio::test]
 async fn with_one_peer_a_request_that_names_another_origin_still_carries_no_credential() {
     for uri in OTHERS.into_iter().filter(|uri| !uri.starts_with('/')).chain(ODD) {
-        let Ok(uri) = uri.parse::<Uri>() else { continue };
+        let uri = Uri::from_static(uri);
         let (world, session) = signed_in_session(TestProvider::new());
         let client = AuthRefreshLayer::new(session).fixed_peer().layer(world.api());
         let mut request = get("/");

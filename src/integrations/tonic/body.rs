@@ -25,8 +25,9 @@ impl Replay<CallBody> for OneMessage {
 ///
 /// It is done before the first send, and not along with it: a server may refuse a call before it has read the message,
 /// and while the connection's window is full nothing would have been taken down.
-pub(super) fn take_down(body: Body, limit: u64) -> CallBody {
-    let mut ahead = ReadAhead::to_judge(body, Reading::Any, ReadLimit { bytes: limit, ..ReadLimit::default() });
+pub(super) fn take_down(body: Body, limit: usize) -> CallBody {
+    let bytes = u64::try_from(limit).unwrap_or(u64::MAX);
+    let mut ahead = ReadAhead::to_judge(body, Reading::Any, ReadLimit { bytes, ..ReadLimit::default() });
     if ahead.read_at_once() && ahead.trailers().is_none() {
         let data = ahead.bytes();
         if is_one_message(&data) {

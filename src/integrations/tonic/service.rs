@@ -23,7 +23,7 @@ use crate::{AuthRefresh, Provider, error::BoxError, inspect::InspectBody, servic
 /// A clone shares the session, and the channel as far as clones of that share it.
 pub struct GrpcAuth<S, P> {
     engine: AuthRefresh<Unboxed<S>, P, OneMessage>,
-    limit: u64,
+    limit: usize,
 }
 
 /// The wrapped service, as one that takes the bodies of the engine.
@@ -31,7 +31,7 @@ pub struct GrpcAuth<S, P> {
 pub(super) struct Unboxed<S>(pub(super) S);
 
 impl<S, P> GrpcAuth<S, P> {
-    pub(super) fn new(engine: AuthRefresh<Unboxed<S>, P, OneMessage>, limit: u64) -> Self {
+    pub(super) fn new(engine: AuthRefresh<Unboxed<S>, P, OneMessage>, limit: usize) -> Self {
         Self { engine, limit }
     }
 

@@ -11,7 +11,11 @@ use http_body::Frame;
 use http_body_util::{BodyExt, Full, StreamBody};
 use tonic::{Code, Status, body::Body};
 use tower::{Layer, Service, ServiceExt};
-use tower_auth_refresh::integrations::tonic::GrpcAuthLayer;
+use tower_auth_refresh::{
+    Session,
+    integrations::tonic::GrpcAuthLayer,
+    test_util::{TestClock, TestProvider},
+};
 
 use super::{
     codec::framed,
@@ -185,6 +189,23 @@ async fn of_a_named_method_no_head_is_held_back_that_has_a_status_or_is_not_of_g
         scene.api.answer(answer);
         let answer = scene.knowing_unary().oneshot(request(UNARY, Body::empty())).await.unwrap();
         assert_eq!(answer.headers()[name], value);
+    }
+    assert!(begun.elapsed().is_zero());
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_head_is_held_back_because_the_provider_looks_into_bodies() {
+    let scene = Scene::in_memory();
+    let provider = TestProvider::new().with_judged_body(true);
+    let session = Session::builder(provider).transport(scene.idp.clone()).clock(TestClock::new()).build().unwrap();
+    session.token().await.unwrap();
+    let layer = GrpcAuthLayer::new(session).fixed_peer();
+    let begun = tokio::time::Instant::now();
+    for layer in [layer.clone(), layer.unary([UNARY])] {
+        let mut answer = slow(b"{}", Duration::from_secs(60));
+        answer.headers_mut().insert("content-type", "application/json".parse().unwrap());
+        scene.api.answer(answer);
+        layer.layer(scene.channel.clone()).oneshot(request(UNARY, Body::empty())).await.unwrap();
     }
     assert!(begun.elapsed().is_zero());
 }
