@@ -1,0 +1,3 @@
+//! What goes wrong between the layer and real clients.
+
+mod elsewhere;
