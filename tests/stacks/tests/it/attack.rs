@@ -1,3 +1,4 @@
 //! What goes wrong between the layer and real clients.
 
 mod elsewhere;
+mod leaks;
