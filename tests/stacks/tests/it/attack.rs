@@ -1,4 +1,5 @@
 //! What goes wrong between the layer and real clients.
 
 mod elsewhere;
+mod grpc;
 mod leaks;
