@@ -3,3 +3,4 @@
 mod elsewhere;
 mod grpc;
 mod leaks;
+mod races;

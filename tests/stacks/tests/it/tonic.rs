@@ -9,6 +9,6 @@ mod proxies;
 mod replays;
 pub mod scene;
 mod scope;
-mod server;
+pub mod server;
 mod streams;
 mod trailers;

@@ -23,6 +23,7 @@ use tower_auth_refresh::{extensions::Credentials, integrations::tonic::GrpcAuthL
 use crate::tonic::{
     codec::{Raw, framed},
     scene::{Scene, answer, method, request, send},
+    server::Refusal,
 };
 
 fn within(timeout: Duration) -> tonic::Request<Bytes> {
@@ -147,4 +148,21 @@ async fn a_name_without_a_service_holds_no_stream_back() {
     let request = tonic::Request::new(Bytes::from("hello"));
     let _answers = client.server_streaming(request, method("/scene.Echo/Repeat"), Raw).await.unwrap();
     assert!(begun.elapsed().is_zero(), "held back for {:?}", begun.elapsed());
+}
+
+/// As a proxy has it, whose message is on its way here when the call is made.
+#[tokio::test]
+async fn a_named_unary_call_whose_message_comes_later_is_sent_again() {
+    let scene = Scene::start().await;
+    scene.api.refuse(Refusal::Afterwards);
+    scene.session.token().await.unwrap();
+    scene.api.accept(2);
+    let message = stream::once(async {
+        tokio::task::yield_now().await;
+        Ok::<_, Infallible>(Frame::data(framed(b"hello")))
+    });
+    let client = scene.layer().unary(["/scene.Echo/Unary"]).layer(scene.channel.clone());
+    let call = request("/scene.Echo/Unary", Body::new(StreamBody::new(message)));
+    let _ = client.oneshot(call).await.unwrap();
+    assert_eq!(scene.counts(), (2, 1, 2, 1));
 }
