@@ -99,6 +99,22 @@ async fn a_declared_body_that_is_dropped_while_its_trailers_are_awaited_leaves_n
     assert!(!Buffered::is_replayable(&copy), "the client was still asking for what comes behind the data");
 }
 
+/// A client that lets go of it behind the last byte, as over HTTP/1.1, where there is no room for trailers; over HTTP/2 it
+/// does when the stream is reset while the connection's window is full. The copy has the trailers, or is none.
+#[tokio::test]
+async fn a_declared_body_that_is_dropped_behind_its_data_leaves_no_copy_without_its_trailers() {
+    let mut body = ReplayBody::new(Frames::declared([data("all"), trailers("x-sum", "1")]));
+    let mut copy = Buffered::backup(&body).unwrap();
+    body.frame().await.unwrap().unwrap();
+
+    drop(body);
+
+    if Buffered::is_replayable(&copy) {
+        assert_eq!(frame(&mut copy).await, Some(data("all")));
+        assert_eq!(frame(&mut copy).await, Some(trailers("x-sum", "1")));
+    }
+}
+
 // ===== finding: an answer that came before the body was sent =====
 
 /// The head of the answer is there before the body is; what it says is in an envelope that ends after the body.
