@@ -131,12 +131,17 @@ impl<S, P, B> Attempt<S, P, B> {
         current.is_held() || (!is_awaited && current.servable(now, self.session.policy()).is_none())
     }
 
+    /// Lets go of a copy that was not whole when the answer came: what is answered before it has been sent is not sent
+    /// again, however soon the rest of it follows.
+    pub(crate) fn drop_partial_copy(&mut self) {
+        self.next.take_if(|(copy, _)| !(self.strategy.is_replayable)(copy.body()));
+    }
+
     /// What follows from a judged answer.
     pub(crate) fn decide(&self, rejected: bool) -> Next {
         let out_of_replays = self.replays_left == 0;
         let last_replay = self.is_replayed && out_of_replays;
-        let is_whole = self.next.as_ref().is_some_and(|(copy, _)| (self.strategy.is_replayable)(copy.body()));
-        Judged { rejected, last_replay, replayable: is_whole && !out_of_replays }.next()
+        Judged { rejected, last_replay, replayable: self.next.is_some() && !out_of_replays }.next()
     }
 
     /// What the wrapped service failed with: unchanged, unless it would print the credential.

@@ -141,6 +141,15 @@ impl Error {
         }
     }
 
+    /// Puts another error in the place of the wrapped service's own.
+    pub(crate) fn map_service(mut self, map: impl FnOnce(BoxError) -> BoxError) -> Self {
+        self.0.cause = match self.0.cause.take() {
+            Some(Cause::Service(error)) => Some(Cause::Service(map(error))),
+            cause => cause,
+        };
+        self
+    }
+
     /// The wrapped service's own error, whatever its type; `self` when it is not the wrapped service's.
     #[cfg(feature = "tonic")]
     pub(crate) fn into_service(mut self) -> Result<BoxError, Self> {

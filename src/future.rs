@@ -87,10 +87,13 @@ where
         Self { state: State::Joining { answer: None }, attempt: Some(attempt) }
     }
 
-    /// Whether it is not under way, neither there nor back: there is no token, or no turn.
+    /// Whether the answer that counts has not begun to come, by a request that carries the credential.
     #[cfg(feature = "tonic")]
-    pub(crate) fn is_waiting(&self) -> bool {
-        matches!(self.state, State::Joining { .. } | State::Waiting { .. } | State::Readying { .. })
+    pub(crate) fn is_unanswered(&self) -> bool {
+        matches!(
+            self.state,
+            State::Joining { .. } | State::Waiting { .. } | State::Readying { .. } | State::Sending { .. }
+        )
     }
 
     pub(crate) fn fail(error: Error) -> Self {

@@ -25,9 +25,10 @@ pub(crate) enum Judging {
 }
 
 /// Whether `path` is that of a method with one of these names, which are taken with and without the first slash. An
-/// origin may have put a path of its own before it.
+/// origin may have put a path of its own before it; so a name without a service would be that of many methods, and is none.
 pub(crate) fn is_named(path: &str, methods: &[Box<str>]) -> bool {
-    let is = |method: &str| path.strip_suffix(method).is_some_and(|origin| origin.ends_with('/'));
+    let is =
+        |method: &str| method.contains('/') && path.strip_suffix(method).is_some_and(|origin| origin.ends_with('/'));
     methods.iter().any(|method| is(method.trim_start_matches('/')))
 }
 
@@ -196,7 +197,7 @@ mod tests {
 
     #[test]
     fn a_method_is_named_whole_and_as_it_is_written() {
-        for method in ["", "/", "/a.B", "/B/Get", "/a.B/get", "/a.B/GetAll", "/a.B/Get/", "/x/a.B/Get"] {
+        for method in ["", "/", "Get", "/Get", "/a.B", "/B/Get", "/a.B/get", "/a.B/GetAll", "/a.B/Get/", "/x/a.B/Get"] {
             assert!(!named("/a.B/Get", method), "{method}");
         }
     }

@@ -7,7 +7,12 @@ use http::Extensions;
 
 #[cfg(feature = "reqwest")]
 use crate::extensions::name_url;
-use crate::{credential::Credential, error::BoxError, extensions::TargetUri, transport::io_kind};
+use crate::{
+    credential::Credential,
+    error::{BoxError, Error},
+    extensions::TargetUri,
+    transport::io_kind,
+};
 
 /// Takes the place of an error that prints the credential. What is left of it is what no text can hide in.
 #[derive(Debug)]
@@ -19,6 +24,17 @@ pub(crate) fn without(credential: &Credential, error: BoxError) -> BoxError {
     if !is_shown(credential, &*error) {
         return error;
     }
+    let error = match error.downcast::<Error>() {
+        // A layer within this one: what it wraps is what prints the credential.
+        Ok(error) => {
+            let error = error.map_service(|cause| without(credential, cause));
+            if !is_shown(credential, &error) {
+                return error.into();
+            }
+            error.into()
+        }
+        Err(error) => error,
+    };
     #[cfg(feature = "reqwest")]
     let error = match error.downcast::<reqwest::Error>() {
         Ok(error) => {

@@ -29,6 +29,7 @@ where
     pub(super) fn answered(&mut self, answer: Response<S::ResponseBody>) -> Step<S::Future, S::ResponseBody> {
         let (mut head, body) = answer.into_parts();
         self.take_credential_out_of(&mut head);
+        self.drop_partial_copy();
         let policy = self.session().policy();
         match self.judge(&head) {
             Verdict::Rejected => {

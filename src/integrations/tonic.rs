@@ -36,9 +36,9 @@
 //! connection asks for them. Metadata, compression and the bytes of messages are the same in both sends.
 //!
 //! # Deadlines
-//! `grpc-timeout` goes to the server as it came, and the channel keeps it for each send, as it does without the layer.
-//! While the layer waits for a token, the time since the call counts: when it is over, the call ends as the channel would
-//! have ended it. `Endpoint::timeout` is known to the channel alone, and covers no such wait.
+//! `grpc-timeout` goes to the server as it came. For the caller it runs from the call on, whatever that takes: the wait for
+//! a token and the replay count, and when it is over, the call ends as the channel would have ended it.
+//! `Endpoint::timeout` is known to the channel alone, which keeps it for each send.
 //!
 //! # Errors
 //! A call ends with a [`Status`](::tonic::Status). What the channel says is what it would have said without the layer, in

@@ -50,12 +50,16 @@ where
     }
 }
 
+/// The host that reqwest names for an answer that somebody made by hand without saying where it came from.
+const NO_URL: &str = "no.url.provided.local";
+
 /// An answer that knows where it came from: reqwest's own conversion drops the URL. `target` says it in the words of the
 /// request, where they are at hand: reqwest writes some hosts differently.
 pub(crate) fn into_http(answer: reqwest::Response, target: Option<Uri>) -> Response<Body> {
     let url = answer.url().clone();
     let mut answer = Response::from(answer);
-    if let Some(uri) = target.or_else(|| url.as_str().parse().ok()) {
+    let is_named = url.host_str() != Some(NO_URL);
+    if let Some(uri) = target.or_else(|| url.as_str().parse().ok().filter(|_| is_named)) {
         answer.extensions_mut().insert(TargetUri(uri));
     }
     name_url(answer.extensions_mut(), url);

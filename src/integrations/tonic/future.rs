@@ -51,8 +51,8 @@ where
         this.deadline.start();
         match this.engine.as_mut().poll(cx) {
             Poll::Ready(answer) => Poll::Ready(answer.map_err(status::of)),
-            // While the request is under way the channel has a timer of its own; once the head is here, it has none.
-            Poll::Pending if this.engine.is_waiting() => {
+            // The channel's timer begins anew with each send; once the head is here, there is none.
+            Poll::Pending if this.engine.is_unanswered() => {
                 this.deadline.poll_over(cx).map(|()| Err(Status::from_error(Box::new(TimeoutExpired(())))))
             }
             Poll::Pending => Poll::Pending,

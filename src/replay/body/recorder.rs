@@ -33,6 +33,8 @@ enum State {
         trailers: Option<HeaderMap>,
         /// The length that the body declared.
         declared: Option<u64>,
+        /// All of that length has been read, and the client asks for what comes behind it.
+        asks_on: bool,
     },
     /// There is a recording, or there will be none.
     Over,
@@ -64,10 +66,14 @@ impl Recorder {
         if matches!(self.state, State::Idle) {
             self.state = match self.tape.get() {
                 Some(_) => {
-                    State::Recording { data: BytesMut::new(), trailers: None, declared: body.size_hint().exact() }
+                    let declared = body.size_hint().exact();
+                    State::Recording { data: BytesMut::new(), trailers: None, declared, asks_on: false }
                 }
                 None => State::Over,
             };
+        }
+        if let State::Recording { data, declared: Some(declared), asks_on, .. } = &mut self.state {
+            *asks_on = *declared == to_u64(data.len());
         }
     }
 
@@ -108,7 +114,7 @@ impl Recorder {
     }
 
     fn finish(&mut self) {
-        let State::Recording { data, trailers, declared } = std::mem::replace(&mut self.state, State::Over) else {
+        let State::Recording { data, trailers, declared, .. } = std::mem::replace(&mut self.state, State::Over) else {
             return;
         };
         // A body that breaks its word is an error of the client's, and not to be repeated.
@@ -119,10 +125,11 @@ impl Recorder {
     }
 }
 
-/// A client that has sent as much as was declared may let go of the body without asking for its end.
+/// A client that has sent as much as was declared may let go of the body without asking for its end, as HTTP/1.1 has no
+/// room for more. One that has asked, and lets go before it is told, has not sent what comes behind.
 impl Drop for Recorder {
     fn drop(&mut self) {
-        if matches!(&self.state, State::Recording { declared: Some(_), .. }) {
+        if matches!(&self.state, State::Recording { declared: Some(_), asks_on: false, .. }) {
             self.finish();
         }
     }

@@ -9,6 +9,7 @@
 )]
 #![allow(unreachable_pub, reason = "nothing outside of a test binary reaches anything in it")]
 
+mod attack;
 mod axum;
 mod gateway;
 mod reqwest;

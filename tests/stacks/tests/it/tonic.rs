@@ -1,14 +1,14 @@
 //! tonic's channels and generated clients, against tonic's own server over HTTP/2.
 
 mod auto_traits;
-mod codec;
+pub mod codec;
 mod deadlines;
 mod errors;
 mod health;
 mod proxies;
 mod replays;
-mod scene;
+pub mod scene;
 mod scope;
-mod server;
+pub mod server;
 mod streams;
 mod trailers;

@@ -7,4 +7,4 @@ mod errors;
 mod redirects;
 mod requests;
 mod retry;
-mod support;
+pub mod support;
