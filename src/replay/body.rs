@@ -66,10 +66,14 @@ pin_project! {
 pin_project! {
     #[project = KindProj]
     enum Kind<B> {
-        Original { #[pin] body: B, recorder: Recorder },
+        // What has been read ahead, behind the last byte that the body declared.
+        Original { #[pin] body: B, recorder: Recorder, ahead: Option<Read> },
         Copy { tape: Arc<Tape>, next: Part },
     }
 }
+
+/// What one read of a body brings.
+type Read = Option<Result<Frame<Bytes>, BoxError>>;
 
 /// What a copy hands out next.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -93,7 +97,7 @@ impl<B> ReplayBody<B> {
 
     /// Keeps up to `limit` bytes of `body`, data and trailers together. With 0 only an empty body can be sent again.
     pub fn with_limit(body: B, limit: usize) -> Self {
-        Self { kind: Kind::Original { body, recorder: Recorder::new(limit) } }
+        Self { kind: Kind::Original { body, recorder: Recorder::new(limit), ahead: None } }
     }
 
     /// A body of which there is a copy from the beginning.
@@ -116,7 +120,7 @@ impl<B: Body> ReplayBody<B> {
     /// A body that hands out what this one will have handed out, from its beginning.
     pub(crate) fn copy(&self) -> Option<Self> {
         let tape = match &self.kind {
-            Kind::Original { body, recorder } => recorder.tape(body)?,
+            Kind::Original { body, recorder, .. } => recorder.tape(body)?,
             Kind::Copy { tape, next: Part::Data } => Arc::clone(tape),
             Kind::Copy { .. } => return None,
         };
@@ -134,12 +138,20 @@ where
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match self.project().kind.project() {
-            KindProj::Original { mut body, recorder } => {
+            KindProj::Original { mut body, recorder, ahead } => {
+                if let Some(read) = ahead.take() {
+                    return Poll::Ready(read);
+                }
                 recorder.start(&*body);
-                let frame = ready!(body.as_mut().poll_frame(cx));
-                let frame = frame.map(|frame| frame.map(into_bytes).map_err(Into::into));
-                recorder.record(&frame, body.is_end_stream());
-                Poll::Ready(frame)
+                let read = ready!(poll_recorded(body.as_mut(), recorder, cx));
+                // A client that has sent as much as was declared may ask for nothing more. What comes behind it, trailers
+                // or the end, is looked at before that.
+                if recorder.has_all_that_was_declared() {
+                    if let Poll::Ready(behind) = poll_recorded(body, recorder, cx) {
+                        *ahead = Some(behind);
+                    }
+                }
+                Poll::Ready(read)
             }
             KindProj::Copy { tape, next } => Poll::Ready(match tape.get() {
                 Some(recording) => next.take(recording).map(Ok),
@@ -150,14 +162,15 @@ where
 
     fn is_end_stream(&self) -> bool {
         match &self.kind {
-            Kind::Original { body, .. } => body.is_end_stream(),
+            Kind::Original { body, ahead: None, .. } => body.is_end_stream(),
+            Kind::Original { ahead: Some(behind), .. } => behind.is_none(),
             Kind::Copy { tape, next } => tape.get().is_some_and(|recording| next.peek(recording) == Part::End),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
-            Kind::Original { body, .. } => body.size_hint(),
+            Kind::Original { body, ahead, .. } => behind(ahead, body.size_hint()),
             Kind::Copy { tape, next } => match tape.get() {
                 Some(recording) => recording.size_hint(next.peek(recording) == Part::Data),
                 None => SizeHint::new(),
@@ -218,6 +231,29 @@ impl fmt::Display for Incomplete {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the body has not been sent to its end, so there is no copy of it")
     }
+}
+
+fn poll_recorded<B>(mut body: Pin<&mut B>, recorder: &mut Recorder, cx: &mut Context<'_>) -> Poll<Read>
+where
+    B: Body,
+    B::Error: Into<BoxError>,
+{
+    let read = ready!(body.as_mut().poll_frame(cx)).map(|read| read.map(into_bytes).map_err(Into::into));
+    recorder.record(&read, body.is_end_stream());
+    Poll::Ready(read)
+}
+
+/// The length of what is left, with the data that was read ahead.
+fn behind(ahead: &Option<Read>, rest: SizeHint) -> SizeHint {
+    let Some(Some(Ok(frame))) = ahead else { return rest };
+    let length = frame.data_ref().map_or(0, Bytes::len);
+    let length = u64::try_from(length).unwrap_or(u64::MAX);
+    let mut hint = SizeHint::new();
+    hint.set_lower(rest.lower().saturating_add(length));
+    if let Some(upper) = rest.upper().and_then(|upper| upper.checked_add(length)) {
+        hint.set_upper(upper);
+    }
+    hint
 }
 
 fn into_bytes<D: Buf>(frame: Frame<D>) -> Frame<Bytes> {

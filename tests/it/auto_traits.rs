@@ -153,7 +153,7 @@ fn tokens_settings_and_reports_can_be_cloned_and_go_everywhere() {
         TargetUri, providers::Accuat, providers::Kanfang, providers::Quectel, providers::Action, providers::UserDomain,
     );
     assert_is!(Send, Sync, Unpin, Clone, fmt::Debug; providers::FashionWorld);
-    assert_is!(Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; InspectBody<Body>, ReplayBody<Body>, Events);
+    assert_is!(Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; InspectBody<Body>, Events);
     // A copy of a secret is made by name.
     assert_is_not!(Copy; TokenSet, Stored, SecretString, Credential);
 }

@@ -33,8 +33,6 @@ enum State {
         trailers: Option<HeaderMap>,
         /// The length that the body declared.
         declared: Option<u64>,
-        /// All of that length has been read, and the client asks for what comes behind it.
-        asks_on: bool,
     },
     /// There is a recording, or there will be none.
     Over,
@@ -67,14 +65,17 @@ impl Recorder {
             self.state = match self.tape.get() {
                 Some(_) => {
                     let declared = body.size_hint().exact();
-                    State::Recording { data: BytesMut::new(), trailers: None, declared, asks_on: false }
+                    State::Recording { data: BytesMut::new(), trailers: None, declared }
                 }
                 None => State::Over,
             };
         }
-        if let State::Recording { data, declared: Some(declared), asks_on, .. } = &mut self.state {
-            *asks_on = *declared == to_u64(data.len());
-        }
+    }
+
+    /// Whether as much as was declared has been taken down, and its end has not.
+    pub(super) fn has_all_that_was_declared(&self) -> bool {
+        let State::Recording { data, declared: Some(declared), .. } = &self.state else { return false };
+        *declared == to_u64(data.len())
     }
 
     /// Takes down what was read; `ended` says whether that was the last of it.
@@ -114,23 +115,13 @@ impl Recorder {
     }
 
     fn finish(&mut self) {
-        let State::Recording { data, trailers, declared, .. } = std::mem::replace(&mut self.state, State::Over) else {
+        let State::Recording { data, trailers, declared } = std::mem::replace(&mut self.state, State::Over) else {
             return;
         };
         // A body that breaks its word is an error of the client's, and not to be repeated.
         let is_true = declared.is_none_or(|declared| declared == to_u64(data.len()));
         if let Some(tape) = self.tape.get().filter(|_| is_true) {
             let _ = tape.set(Recording { data: data.freeze(), trailers, is_sized: declared.is_some() });
-        }
-    }
-}
-
-/// A client that has sent as much as was declared may let go of the body without asking for its end, as HTTP/1.1 has no
-/// room for more. One that has asked, and lets go before it is told, has not sent what comes behind.
-impl Drop for Recorder {
-    fn drop(&mut self) {
-        if matches!(&self.state, State::Recording { declared: Some(_), asks_on: false, .. }) {
-            self.finish();
         }
     }
 }
