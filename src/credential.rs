@@ -1,6 +1,6 @@
 //! How an access token travels on a request: computed and validated once per token set.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use http::{
     HeaderName, HeaderValue, Uri,
@@ -15,6 +15,9 @@ pub(crate) const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.'
 
 /// The longest credential, in bytes: no server takes a longer header or URL.
 const LONGEST: usize = 16 * 1024;
+
+/// How often a text is decoded in search of a credential.
+const ENCODINGS: usize = 4;
 
 /// How an access token travels, ready to be put on any number of requests.
 #[derive(Clone)]
@@ -140,9 +143,13 @@ impl Credential {
         matches!(self.0, Place::Query { .. })
     }
 
-    /// `uri` without the parameters that show a credential of the URL, if there are any.
+    /// `uri` without what shows a credential of the URL, if anything does: its parameters, or where the path shows it all
+    /// behind the authority.
     pub(crate) fn taken_out_of(&self, uri: &Uri) -> Option<Uri> {
         let Place::Query { name, .. } = &self.0 else { return None };
+        if self.is_shown_by(uri.path()) {
+            return with_path_and_query(uri, "/".to_owned());
+        }
         let shows = |parameter: &&str| is_named(parameter, name) || self.is_shown_by(parameter);
         let query = uri.query()?;
         query.split('&').any(|parameter| shows(&parameter)).then_some(())?;
@@ -154,12 +161,24 @@ impl Credential {
         with_path_and_query(uri, path_and_query)
     }
 
-    /// Whether `text` shows a credential of the URL, as it was sent or decoded.
+    /// Whether `text` shows a credential of the URL: as it was sent or decoded, or encoded again on the way, as by a login
+    /// page that is told where to come back to.
     #[allow(clippy::disallowed_methods, reason = "the secret is looked for, so that it is not printed")]
     pub(crate) fn is_shown_by(&self, text: &str) -> bool {
         let Place::Query { pair, .. } = &self.0 else { return false };
         let Some((_, token)) = pair.expose_secret().split_once('=') else { return false };
-        text.contains(token) || text.contains(&*percent_decode_str(token).decode_utf8_lossy())
+        let token = percent_decode_str(token).decode_utf8_lossy();
+        let mut text = Cow::Borrowed(text);
+        for _ in 0..ENCODINGS {
+            if text.contains(&*token) {
+                return true;
+            }
+            if !text.contains('%') {
+                return false;
+            }
+            text = percent_decode_str(&text).decode_utf8_lossy().into_owned().into();
+        }
+        text.contains(&*token)
     }
 }
 

@@ -112,12 +112,20 @@ impl fmt::Debug for TargetUri {
     }
 }
 
-/// Says where an answer came from, to whoever makes a `reqwest::Response` of it. The type that says so is reqwest's
-/// secret: only its builder can make one.
+/// The URL of an answer, as the next function has named it.
+#[cfg(feature = "reqwest")]
+#[derive(Clone)]
+pub(crate) struct AnswerUrl(pub(crate) Uri);
+
+/// Names the URL of an answer, to whoever makes a `reqwest::Response` of it. The type that says so is reqwest's secret:
+/// only its builder can make one, and nobody can read it.
 #[cfg(feature = "reqwest")]
 pub(crate) fn name_url(extensions: &mut http::Extensions, url: reqwest::Url) {
     use reqwest::ResponseBuilderExt;
 
+    if let Ok(uri) = url.as_str().parse() {
+        extensions.insert(AnswerUrl(uri));
+    }
     if let Some(named) = http::Response::builder().url(url).extensions_mut() {
         extensions.extend(std::mem::take(named));
     }

@@ -6,7 +6,7 @@ use std::{error::Error as StdError, fmt, io};
 use http::Extensions;
 
 #[cfg(feature = "reqwest")]
-use crate::extensions::name_url;
+use crate::extensions::{AnswerUrl, name_url};
 use crate::{
     credential::Credential,
     error::{BoxError, Error},
@@ -51,12 +51,16 @@ pub(crate) fn without(credential: &Credential, error: BoxError) -> BoxError {
 
 /// Takes `credential` out of what an answer says of where it came from: whoever has the answer may print that.
 pub(crate) fn take_out_of(extensions: &mut Extensions, credential: &Credential) {
-    let Some(TargetUri(uri)) = extensions.get_mut() else { return };
-    let Some(bare) = credential.taken_out_of(uri) else { return };
-    *uri = bare;
+    if let Some(TargetUri(uri)) = extensions.get_mut() {
+        if let Some(bare) = credential.taken_out_of(uri) {
+            *uri = bare;
+        }
+    }
     #[cfg(feature = "reqwest")]
-    if let Ok(url) = uri.to_string().parse() {
-        name_url(extensions, url);
+    if let Some(bare) = extensions.get().and_then(|AnswerUrl(uri)| credential.taken_out_of(uri)) {
+        if let Ok(url) = bare.to_string().parse() {
+            name_url(extensions, url);
+        }
     }
 }
 

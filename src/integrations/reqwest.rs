@@ -13,8 +13,7 @@ mod future;
 pub use future::ResponseFuture;
 
 #[cfg(feature = "reqwest-middleware")]
-pub(crate) use convert::at_once;
-pub(crate) use convert::into_http;
+pub(crate) use convert::{at_once, into_http_from_anywhere};
 
 use std::task::{Context, Poll};
 

@@ -7,15 +7,14 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Response, Uri};
+use http::Response;
 use http_body_util::Full;
 use reqwest::Body;
+use tower_http::follow_redirect::RequestUri;
 
-use crate::{
-    error::BoxError,
-    extensions::{TargetUri, name_url},
-    inspect::InspectBody,
-};
+#[cfg(feature = "reqwest-middleware")]
+use crate::extensions::TargetUri;
+use crate::{error::BoxError, extensions::name_url, inspect::InspectBody};
 
 /// A body as reqwest takes it. What is whole in memory stays so: where a server says that it has not looked at a
 /// request, reqwest sends it once more, and it cannot do that with a stream.
@@ -51,18 +50,28 @@ where
 }
 
 /// The host that reqwest names for an answer that somebody made by hand without saying where it came from.
+#[cfg(feature = "reqwest-middleware")]
 const NO_URL: &str = "no.url.provided.local";
 
-/// An answer that knows where it came from: reqwest's own conversion drops the URL. `target` says it in the words of the
-/// request, where they are at hand: reqwest writes some hosts differently.
-pub(crate) fn into_http(answer: reqwest::Response, target: Option<Uri>) -> Response<Body> {
+/// An answer that knows its URL, which reqwest's own conversion drops. What reqwest leaves of it elsewhere goes: it may hold
+/// a credential.
+pub(crate) fn into_http(answer: reqwest::Response) -> Response<Body> {
     let url = answer.url().clone();
     let mut answer = Response::from(answer);
-    let is_named = url.host_str() != Some(NO_URL);
-    if let Some(uri) = target.or_else(|| url.as_str().parse().ok().filter(|_| is_named)) {
+    answer.extensions_mut().remove::<RequestUri>();
+    name_url(answer.extensions_mut(), url);
+    answer
+}
+
+/// The same of a client that may have followed redirects: the layer is told where they led.
+#[cfg(feature = "reqwest-middleware")]
+pub(crate) fn into_http_from_anywhere(answer: reqwest::Response) -> Response<Body> {
+    let target =
+        Some(answer.url()).filter(|url| url.host_str() != Some(NO_URL)).and_then(|url| url.as_str().parse().ok());
+    let mut answer = into_http(answer);
+    if let Some(uri) = target {
         answer.extensions_mut().insert(TargetUri(uri));
     }
-    name_url(answer.extensions_mut(), url);
     answer
 }
 

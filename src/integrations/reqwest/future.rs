@@ -3,17 +3,16 @@
 use std::{
     fmt,
     future::Future,
-    mem,
     pin::Pin,
     task::{Context, Poll, ready},
 };
 
-use http::{Response, Uri};
+use http::Response;
 use pin_project_lite::pin_project;
 use reqwest::{Body, Client, Request};
 use tower_service::Service;
 
-use super::into_http;
+use super::convert::into_http;
 use crate::{
     error::BoxError,
     transport::{NotSent, TokenRequest},
@@ -25,8 +24,6 @@ pin_project! {
     pub struct ResponseFuture {
         #[pin]
         state: State,
-        // Where the answer will have come from, since nothing is followed.
-        uri: Uri,
         is_token_request: bool,
     }
 }
@@ -44,8 +41,7 @@ pin_project! {
 impl ResponseFuture {
     pub(super) fn new(client: Client, request: http::Request<Body>) -> Self {
         let is_token_request = request.extensions().get::<TokenRequest>().is_some();
-        let uri = request.uri().clone();
-        Self { state: State::Unsent { client, request: Some(request.try_into()) }, uri, is_token_request }
+        Self { state: State::Unsent { client, request: Some(request.try_into()) }, is_token_request }
     }
 }
 
@@ -69,7 +65,7 @@ impl Future for ResponseFuture {
                 Projected::Sent { answer } => ready!(answer.poll(cx)),
             };
             return Poll::Ready(match answer {
-                Ok(answer) => Ok(into_http(answer, Some(mem::take(this.uri)))),
+                Ok(answer) => Ok(into_http(answer)),
                 Err(error) if *this.is_token_request && never_left(&error) => Err(NotSent::new(error).into()),
                 Err(error) => Err(error.into()),
             });

@@ -14,7 +14,7 @@ use reqwest_middleware::{Error, Next};
 use tower_service::Service;
 
 use super::RequestBody;
-use crate::{error::BoxError, integrations::reqwest::into_http};
+use crate::{error::BoxError, integrations::reqwest::into_http_from_anywhere};
 
 /// The rest of a middleware chain. Clones run the same one, with the same extensions, one after the other.
 #[derive(Clone)]
@@ -46,7 +46,7 @@ impl<'a> Chain<'a> {
         let request = RequestBody::into_reqwest(request)?;
         let mut lent = Lent::new(self.extensions);
         let answer = self.next.run(request, &mut lent.extensions).await.map_err(cause)?;
-        Ok(into_http(answer, None))
+        Ok(into_http_from_anywhere(answer))
     }
 }
 
