@@ -79,7 +79,7 @@ impl<S, P, B> Attempt<S, P, B> {
             in_url: None,
             next: None,
             awaited: None,
-            replays_left: options.replays.unwrap_or(session.policy().replays),
+            replays_left: options.replays(&session),
             is_sent: true,
             is_replayed: false,
             error_after_failed_refresh: options.error_after_failed_refresh,

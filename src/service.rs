@@ -11,6 +11,8 @@ use std::{
 use http::{Request, Response};
 use tower_service::Service;
 
+#[cfg(feature = "tonic")]
+use crate::grpc::Judging;
 use crate::{
     attempt::{Attempt, Options, authorize, belongs},
     error::{BoxError, Error},
@@ -77,6 +79,18 @@ where
             && extensions.get::<TokenRequest>().is_none()
             && !session.is_overridden(request.headers());
         is_governed.then_some(session)
+    }
+}
+
+#[cfg(feature = "tonic")]
+impl<S, P, R> AuthRefresh<S, P, R>
+where
+    P: Provider,
+{
+    /// How the answers to a request that may be sent again are judged; `None` for one that never is.
+    pub(crate) fn replayable<B>(&self, request: &Request<B>) -> Option<Judging> {
+        let session = self.session_for(request)?;
+        (self.options.replays(session) > 0).then(|| self.options.judging(request))
     }
 }
 

@@ -7,6 +7,7 @@ use http::Request;
 use crate::{
     extensions::Credentials,
     grpc::{self, Judging},
+    session::Session,
 };
 
 /// How a service uses its session.
@@ -23,8 +24,13 @@ pub(crate) struct Options {
 }
 
 impl Options {
+    /// How often a rejected request is sent again.
+    pub(crate) fn replays<P>(&self, session: &Session<P>) -> u8 {
+        self.replays.unwrap_or(session.policy().replays)
+    }
+
     /// How the answers to `request` are judged.
-    pub(super) fn judging<B>(&self, request: &Request<B>) -> Judging {
+    pub(crate) fn judging<B>(&self, request: &Request<B>) -> Judging {
         match &self.grpc {
             None => Judging::Http,
             Some(unary) if grpc::is_named(request.uri().path(), unary) => Judging::Unary,

@@ -5,27 +5,36 @@ use tonic::body::Body;
 
 use crate::{
     inspect::{InspectBody, ReadAhead, ReadLimit, Reading},
-    replay::{Replay, ReplayBody},
+    replay::{Buffered, Replay, ReplayBody},
 };
 
 /// The body of a request on its way through the layer.
 pub(super) type CallBody = ReplayBody<InspectBody<Body>>;
 
-/// Copies requests that were taken down when the call was made, and no others.
+/// Copies requests of one message.
 pub(super) enum OneMessage {}
 
 impl Replay<CallBody> for OneMessage {
     fn backup(body: &CallBody) -> Option<CallBody> {
-        body.whole().is_some().then(|| body.copy()).flatten()
+        Buffered::backup(body)
+    }
+
+    fn is_replayable(copy: &CallBody) -> bool {
+        copy.whole().is_some_and(|data| is_one_message(data))
     }
 }
 
-/// Takes a request down if it is one message and all there, as a unary one always is. A body that is not goes on as it
-/// came, with whatever of it was there.
+/// A request that will never be sent again, as it is.
+pub(super) fn passing(body: Body) -> CallBody {
+    ReplayBody::with_limit(InspectBody::untouched(body), 0)
+}
+
+/// Takes a request down if it is one message and all there, as those of generated clients are. A body that is not goes on
+/// as it came, with whatever of it was there; what a call `is_unary` sends is then taken down along with the send.
 ///
-/// It is done before the first send, and not along with it: a server may refuse a call before it has read the message,
-/// and while the connection's window is full nothing would have been taken down.
-pub(super) fn take_down(body: Body, limit: usize) -> CallBody {
+/// It is done before the first send where that can be: a server may refuse a call before it has read the message, and
+/// while the connection's window is full nothing would have been taken down.
+pub(super) fn take_down(body: Body, is_unary: bool, limit: usize) -> CallBody {
     let bytes = u64::try_from(limit).unwrap_or(u64::MAX);
     let mut ahead = ReadAhead::to_judge(body, Reading::Any, ReadLimit { bytes, ..ReadLimit::default() });
     if ahead.read_at_once() && ahead.trailers().is_none() {
@@ -34,7 +43,7 @@ pub(super) fn take_down(body: Body, limit: usize) -> CallBody {
             return ReplayBody::taken_down(Bytes::from(data.into_owned()));
         }
     }
-    ReplayBody::new(ahead.into_body())
+    ReplayBody::with_limit(ahead.into_body(), if is_unary { limit } else { 0 })
 }
 
 /// A flag, the length in four bytes, and a message of that length

@@ -10,12 +10,12 @@ use tonic::{Status, body::Body};
 use tower_service::Service;
 
 use super::{
-    body::{CallBody, OneMessage, take_down},
+    body::{CallBody, OneMessage, passing, take_down},
     deadline::Deadline,
     future::ResponseFuture,
     status,
 };
-use crate::{AuthRefresh, Provider, error::BoxError, inspect::InspectBody, service::HttpService};
+use crate::{AuthRefresh, Provider, error::BoxError, grpc::Judging, inspect::InspectBody, service::HttpService};
 
 /// A channel whose calls carry a session's token. Made by [`GrpcAuthLayer`](super::GrpcAuthLayer), for generated clients.
 ///
@@ -70,7 +70,10 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let deadline = Deadline::of(request.headers());
-        let request = request.map(|body| take_down(body, self.limit));
+        let request = match self.engine.replayable(&request) {
+            Some(judging) => request.map(|body| take_down(body, judging == Judging::Unary, self.limit)),
+            None => request.map(passing),
+        };
         ResponseFuture::new(self.engine.call(request), deadline)
     }
 }
