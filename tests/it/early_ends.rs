@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use tower::{BoxError, Layer, service_fn};
@@ -45,7 +45,7 @@ async fn frame(body: &mut ReplayBody<Frames>) -> Option<Part> {
     })
 }
 
-// ===== finding: a declared body that is dropped before its trailers =====
+// ===== a declared body that is dropped before its trailers =====
 
 /// As a peer over HTTP/2 does it that resets the stream behind its answer: the data has gone out, the trailers have not.
 #[tokio::test]
@@ -115,7 +115,7 @@ async fn a_declared_body_that_is_dropped_behind_its_data_leaves_no_copy_without_
     }
 }
 
-// ===== finding: an answer that came before the body was sent =====
+// ===== an answer that came before the body was sent =====
 
 /// The head of the answer is there before the body is; what it says is in an envelope that ends after the body.
 #[tokio::test(start_paused = true)]
@@ -178,15 +178,4 @@ async fn a_body_of_bounded_length_is_replayed_without_a_declared_one() {
     assert!(Buffered::is_replayable(&copy));
     assert_eq!(copy.size_hint().exact(), None);
     assert_eq!(copy.size_hint().lower(), 4);
-}
-
-// ===== sanity of the scene =====
-
-#[tokio::test]
-async fn an_answer_of_another_status_replays_nothing() {
-    let world = World::new();
-    let session = signed_in(&world, TestProvider::new(), no_jitter());
-    let client = AuthRefreshLayer::new(session).replay::<Buffered>().layer(world.api());
-    let answer = send(&client, put(Frames::new([data("all")]))).await.unwrap();
-    assert_eq!((answer.status(), world.counts().token_calls()), (StatusCode::OK, 0));
 }

@@ -9,7 +9,6 @@
 )]
 #![allow(unreachable_pub, reason = "nothing outside of a test binary reaches anything in it")]
 
-mod attack;
 mod auto_traits;
 mod bad_nights;
 mod cancellation;
@@ -17,6 +16,7 @@ mod clocks;
 mod conformance;
 mod contract_table;
 mod corrections;
+mod early_ends;
 mod elsewhere;
 mod failure_classes;
 mod failures;

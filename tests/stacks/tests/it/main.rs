@@ -9,9 +9,9 @@
 )]
 #![allow(unreachable_pub, reason = "nothing outside of a test binary reaches anything in it")]
 
-mod attack;
 mod axum;
 mod gateway;
+mod hardening;
 mod reqwest;
 mod reqwest_middleware;
 mod support;

@@ -105,36 +105,6 @@ async fn a_call_that_is_never_sent_again_is_not_read_before_its_connection_asks_
     assert_eq!(polls.load(Ordering::SeqCst), 0, "nothing is kept of what is not sent again");
 }
 
-/// A stream of the caller's that panics ends its own connection's task, or its call, as it does without the layer.
-#[tokio::test]
-async fn a_stream_that_panics_ends_the_call_as_it_does_without_the_layer() {
-    let scene = Scene::start().await;
-    scene.session.token().await.unwrap();
-    let messages = || stream::once(async { if true { panic!("a stream of the caller's") } else { Bytes::new() } });
-    let mut outcomes = vec![];
-    for is_layered in [false, true] {
-        let (channel, guarded) = (scene.channel.clone(), scene.client());
-        let call = tokio::spawn(async move {
-            let request = tonic::Request::new(messages());
-            let path = method("/scene.Echo/Collect");
-            if is_layered {
-                let mut client = Grpc::new(guarded);
-                client.ready().await.unwrap();
-                client.client_streaming(request, path, Raw).await.map(|_: tonic::Response<Bytes>| ())
-            } else {
-                let mut client = Grpc::new(channel);
-                client.ready().await.unwrap();
-                client.client_streaming(request, path, Raw).await.map(|_: tonic::Response<Bytes>| ())
-            }
-        });
-        outcomes.push(match call.await {
-            Ok(result) => format!("{:?}", result.map_err(|status| status.code())),
-            Err(error) => format!("panicked: {}", error.is_panic()),
-        });
-    }
-    assert_eq!(outcomes[0], outcomes[1]);
-}
-
 /// A name without a service is no method's.
 #[tokio::test(start_paused = true)]
 async fn a_name_without_a_service_holds_no_stream_back() {
