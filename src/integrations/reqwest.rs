@@ -44,12 +44,12 @@ use crate::error::BoxError;
 pub struct ReqwestService(reqwest::Client);
 
 impl ReqwestService {
-    /// Builds the client, its redirects and its `Referer` switched off. All other settings stay as they are.
+    /// Builds the client, with its redirects switched off, and with them its `Referer`. All other settings stay as they are.
     ///
     /// # Errors
     /// What [`reqwest::ClientBuilder::build`] says.
     pub fn new(client: reqwest::ClientBuilder) -> Result<Self, reqwest::Error> {
-        client.redirect(Policy::none()).referer(false).build().map(Self)
+        client.redirect(Policy::none()).build().map(Self)
     }
 
     /// The client.

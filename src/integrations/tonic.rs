@@ -27,13 +27,15 @@
 //! [`unary`](GrpcAuthLayer::unary), because the answer has to be held back for it.
 //!
 //! # What is sent again
-//! A request that is one message: all of it was there when the call was made, and it is no longer than the
-//! [limit](GrpcAuthLayer::replay_limit). So are all requests of unary and server-streaming calls. A client stream is sent
-//! once, and its rejected answer handed back after the refresh has been started. But a stream of one message that is
-//! there at once and ends with it, such as `tokio_stream::once`, looks like a unary request, and is sent again like one.
+//! A request that is one message, no longer than the [limit](GrpcAuthLayer::replay_limit), and all there when the call is
+//! made. So are all requests of unary and server-streaming calls. With methods that are named as
+//! [`unary`](GrpcAuthLayer::unary) the message may also come later, as through a proxy, if it has been sent before the
+//! answer comes. A client stream is sent once, and its rejected answer handed back after the refresh has been started. But
+//! a stream of one message that is there at once and ends with it, such as `tokio_stream::once`, looks like a unary
+//! request, and is sent again like one.
 //!
-//! The first messages of a stream are encoded when the call is made, as far as they are there, instead of when the
-//! connection asks for them. Metadata, compression and the bytes of messages are the same in both sends.
+//! What may be sent again is read as far as it is there when the call is made, in the caller's task, instead of when the
+//! connection asks for it. Metadata, compression and the bytes of messages are the same in both sends.
 //!
 //! # Deadlines
 //! `grpc-timeout` goes to the server as it came. For the caller it runs from the call on, whatever that takes: the wait for
