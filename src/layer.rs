@@ -18,7 +18,7 @@ pub struct AuthRefreshLayer<P, R = CloneBody> {
 }
 
 impl<P> AuthRefreshLayer<P> {
-    /// A layer for `session` that replays a rejected request if its body can be cloned: once, unless the session's
+    /// A layer for `session` that replays a rejected request by a clone of its body: once, unless the session's
     /// [policy](crate::session::RefreshPolicy::replays) says otherwise.
     #[must_use]
     pub fn new(session: Session<P>) -> Self {
