@@ -18,7 +18,7 @@ pub struct AuthRefreshLayer<P, R = CloneBody> {
 }
 
 impl<P> AuthRefreshLayer<P> {
-    /// A layer for `session` that replays a rejected request if its body can be cloned: once, unless the session's
+    /// A layer for `session` that replays a rejected request by a clone of its body: once, unless the session's
     /// [policy](crate::session::RefreshPolicy::replays) says otherwise.
     #[must_use]
     pub fn new(session: Session<P>) -> Self {
@@ -34,7 +34,9 @@ impl<P> AuthRefreshLayer<P> {
 }
 
 impl<P, R> AuthRefreshLayer<P, R> {
-    /// How request bodies are copied: [`Never`](crate::replay::Never) where they cannot be, or a strategy of your own.
+    /// How request bodies are copied. By default by `Clone`, and a body without that does not compile. Else
+    /// [`Never`](crate::replay::Never) for any body, [`Buffered`](crate::replay::Buffered) for streams in a
+    /// [`ReplayBody`](crate::replay::ReplayBody::new), or a strategy of your own.
     /// A strategy is a type without a value, so that it costs nothing to carry.
     #[must_use]
     pub fn replay<R2>(self) -> AuthRefreshLayer<P, R2> {
