@@ -14,6 +14,7 @@
 //! | `cross-site`, `host-not-allowed` | 403 | see [`admission`](super::admission) |
 //! | `bad-host`, `bad-target`, `bad-action` | 400 | what the request says of itself is missing, or contradicts itself |
 //! | `connect-not-supported`, `upgrade-not-supported` | 501 | tunnels and WebSockets |
+//! | `transfer-coding-not-supported` | 501 | a body that is compressed for the way, and not as content |
 //! | `not-found`, `method-not-allowed` | 404, 405 | behind `/-/` |
 
 use std::{

@@ -25,6 +25,15 @@ const VIA_HTTP_10: HeaderValue = HeaderValue::from_static("1.0 tower-auth-refres
 const VIA_HTTP_11: HeaderValue = HeaderValue::from_static("1.1 tower-auth-refresh");
 const VIA_HTTP_2: HeaderValue = HeaderValue::from_static("2 tower-auth-refresh");
 
+/// Whether a body came in another transfer coding than `chunked`, once: that one alone is taken off on the way, and without
+/// the header nobody could take off the rest.
+pub(crate) fn is_coded(headers: &HeaderMap) -> bool {
+    let values =
+        headers.get_all(TRANSFER_ENCODING).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    let mut codings = values.map(<[u8]>::trim_ascii).filter(|coding| !coding.is_empty());
+    codings.next().is_some_and(|coding| !coding.eq_ignore_ascii_case(b"chunked")) || codings.next().is_some()
+}
+
 /// Removes what is meant for this connection, and names what the message came in.
 pub(crate) fn pass_on(headers: &mut HeaderMap, received: Version) {
     if headers.contains_key(CONNECTION) {
