@@ -41,6 +41,9 @@ impl<S> Proxy<S> {
         check(&head.method, &head.headers)?;
         let uri = self.target(&head.uri)?;
         hop::pass_on(&mut head.headers, head.version);
+        if head.version == Version::HTTP_2 {
+            hop::join_cookies(&mut head.headers);
+        }
         // The client names the upstream's.
         head.headers.remove(HOST);
         let action = match &self.actions {
