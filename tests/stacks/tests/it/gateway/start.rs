@@ -85,6 +85,7 @@ async fn arguments_that_do_not_name_a_configuration_are_refused() {
         (vec!["--config", folder.path("none.toml").to_str().unwrap()], "--config"),
         (vec!["--port", "1"], "--port"),
         (vec!["gateway.toml"], "gateway.toml"),
+        (vec!["--port\nlistening on"], "--port"),
     ] {
         let mut command = bare_command(&[]);
         command.args(&arguments);
