@@ -42,7 +42,19 @@ async fn a_refresh_token_that_no_request_can_carry_is_refused_with_its_file() {
     let folder = Folder::new();
     let path = folder.write("initial.json", r#"{"version":1,"access_token":"a","refresh_token":"hunter2\n"}"#);
     let draft = Draft::provider("kind = \"kanfang\"");
-    Draft { rest: format!("[token]\nfile = {path:?}"), ..draft }.names("token.file").await;
+    let rest = format!("[token]\nfile = {path:?}");
+    Draft { rest: rest.clone(), ..draft }.names("token.file").await;
+    // In a query it could travel, if only to be refused.
+    Draft::rest(&rest).names("token.file").await;
+}
+
+#[tokio::test]
+async fn a_first_token_in_a_file_without_an_end_is_refused() {
+    let folder = Folder::new();
+    let content = " ".repeat(9 << 20) + r#"{"version":1,"access_token":"a"}"#;
+    for path in [folder.write("initial.json", content), "/dev/zero".to_owned()] {
+        Draft::rest(&format!("[token]\nfile = {path:?}")).names("token.file").await;
+    }
 }
 
 #[tokio::test]
