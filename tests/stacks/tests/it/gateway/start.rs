@@ -67,16 +67,18 @@ async fn a_port_that_is_taken_is_the_configurations_fault() {
 }
 
 #[tokio::test]
-async fn an_upstream_that_is_the_gateway_itself_is_refused() {
-    for host in ["127.0.0.1", "localhost"] {
+async fn an_upstream_or_token_endpoint_that_is_the_gateway_itself_is_refused() {
+    for (key, host) in [("upstream", "127.0.0.1"), ("upstream", "localhost"), ("provider.base_url", "127.0.0.1")] {
         // Free a moment ago; whoever has taken it meanwhile makes `listen` the key, and another one is asked for.
         loop {
             let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
-            let top =
-                format!("listen = \"127.0.0.1:{port}\"\nupstream = \"http://{host}:{port}\"\nallow_http = true\n");
-            let line = Draft { top, ..Draft::new() }.refusal().await;
+            let (itself, other) = (format!("http://{host}:{port}"), "https://api.test".to_owned());
+            let (upstream, base_url) = if key == "upstream" { (itself, other) } else { (other, itself) };
+            let top = format!("listen = \"127.0.0.1:{port}\"\nupstream = \"{upstream}\"\nallow_http = true\n");
+            let provider = format!("kind = \"quectel\"\nbase_url = \"{base_url}\"\n");
+            let line = Draft { top, provider, ..Draft::new() }.refusal().await;
             if !line.starts_with("gateway: listen: ") {
-                assert_eq!(line, "gateway: upstream: is this gateway itself");
+                assert_eq!(line, format!("gateway: {key}: is this gateway itself"));
                 break;
             }
         }
