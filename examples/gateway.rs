@@ -12,7 +12,8 @@
 //! # What passes, and how
 //! - Method, path, query, headers and body go to the upstream as they came, streamed; its answer comes back the same way.
 //!   A path in `upstream` goes before each request's own. `Host` becomes the upstream's, hop-by-hop headers stay behind,
-//!   `Via` is added, both ways. Nothing is decompressed, followed or cached.
+//!   `Via` is added, both ways, and a cookie that HTTP/2 brings in pieces is put together. Nothing is decompressed, followed
+//!   or cached.
 //! - A client that goes away ends its upstream call, and never a login or refresh.
 //! - A request that brings the header in which the token would travel (`Authorization`, mostly) keeps its own.
 //! - A rejected request is sent again once, if no more of its body than `replay_body` had to be kept. If no new token can be

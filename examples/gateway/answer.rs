@@ -12,8 +12,9 @@
 //! | `invalid-token`, `plain-http` | 502 | a setting |
 //! | `upstream-unreachable`, `upstream-failed` | 502 | no connection to the API, or it broke before an answer |
 //! | `cross-site`, `host-not-allowed` | 403 | see [`admission`](super::admission) |
-//! | `bad-host`, `bad-target`, `bad-action` | 400 | what the request says of itself is missing, or contradicts itself |
+//! | `bad-host`, `bad-target`, `bad-action`, `bad-body` | 400 | what the request says of itself is missing, or contradicts itself |
 //! | `connect-not-supported`, `upgrade-not-supported` | 501 | tunnels and WebSockets |
+//! | `transfer-coding-not-supported` | 501 | a body that is compressed for the way, and not as content |
 //! | `not-found`, `method-not-allowed` | 404, 405 | behind `/-/` |
 
 use std::{
@@ -100,6 +101,10 @@ impl Answer {
     /// I/O failed.
     fn to_upstream_error(error: &(dyn StdError + 'static)) -> Self {
         let chain = || std::iter::successors(Some(error), |error: &&'_ (dyn StdError + 'static)| (*error).source());
+        // What the listener could not read, the upstream is not to blame for.
+        if chain().any(|error| error.is::<axum::Error>()) {
+            return Self::bad_request("bad-body", "the body of the request broke off, or is framed in a wrong way");
+        }
         let is_connect = chain()
             .find_map(|error| error.downcast_ref::<hyper_util::client::legacy::Error>())
             .is_some_and(hyper_util::client::legacy::Error::is_connect);

@@ -19,7 +19,8 @@ pub(crate) fn read() -> Result<Option<PathBuf>, BadConfig> {
 
     let mut config = None;
     let mut arguments = lexopt::Parser::from_env();
-    let bad = |error: lexopt::Error| BadConfig::new("arguments", error.to_string());
+    // It quotes the argument, and is to stay one line.
+    let bad = |error: lexopt::Error| BadConfig::new("arguments", error.to_string().replace(char::is_control, "?"));
     while let Some(argument) = arguments.next().map_err(bad)? {
         match argument {
             Long("config") => config = Some(arguments.value().map_err(bad)?.into()),

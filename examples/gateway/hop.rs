@@ -4,7 +4,8 @@
 use http::{
     HeaderMap, HeaderName, HeaderValue, Version,
     header::{
-        CONNECTION, CONTENT_LENGTH, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE, VIA,
+        CONNECTION, CONTENT_LENGTH, COOKIE, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
+        VIA,
     },
 };
 
@@ -25,6 +26,15 @@ const VIA_HTTP_10: HeaderValue = HeaderValue::from_static("1.0 tower-auth-refres
 const VIA_HTTP_11: HeaderValue = HeaderValue::from_static("1.1 tower-auth-refresh");
 const VIA_HTTP_2: HeaderValue = HeaderValue::from_static("2 tower-auth-refresh");
 
+/// Whether a body came in another transfer coding than `chunked`, once: that one alone is taken off on the way, and without
+/// the header nobody could take off the rest.
+pub(crate) fn is_coded(headers: &HeaderMap) -> bool {
+    let values =
+        headers.get_all(TRANSFER_ENCODING).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    let mut codings = values.map(<[u8]>::trim_ascii).filter(|coding| !coding.is_empty());
+    codings.next().is_some_and(|coding| !coding.eq_ignore_ascii_case(b"chunked")) || codings.next().is_some()
+}
+
 /// Removes what is meant for this connection, and names what the message came in.
 pub(crate) fn pass_on(headers: &mut HeaderMap, received: Version) {
     if headers.contains_key(CONNECTION) {
@@ -41,6 +51,20 @@ pub(crate) fn pass_on(headers: &mut HeaderMap, received: Version) {
     }
     keep_te_trailers(headers);
     headers.append(VIA, via(received));
+}
+
+/// HTTP/2 may send cookies in pieces; a server behind HTTP/1.1 looks for them in one header
+/// ([RFC 9113, section 8.2.3](https://www.rfc-editor.org/rfc/rfc9113#section-8.2.3)).
+pub(crate) fn join_cookies(headers: &mut HeaderMap) {
+    let pieces: Vec<_> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if pieces.len() < 2 {
+        return;
+    }
+    // What is joined of values is one.
+    if let Ok(mut joined) = HeaderValue::from_bytes(&pieces.join(&b"; "[..])) {
+        joined.set_sensitive(headers.get_all(COOKIE).iter().any(HeaderValue::is_sensitive));
+        headers.insert(COOKIE, joined);
+    }
 }
 
 /// `TE` itself stays out of it: who names it there may still ask for trailers.

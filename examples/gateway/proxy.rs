@@ -41,6 +41,9 @@ impl<S> Proxy<S> {
         check(&head.method, &head.headers)?;
         let uri = self.target(&head.uri)?;
         hop::pass_on(&mut head.headers, head.version);
+        if head.version == Version::HTTP_2 {
+            hop::join_cookies(&mut head.headers);
+        }
         // The client names the upstream's.
         head.headers.remove(HOST);
         let action = match &self.actions {
@@ -91,6 +94,7 @@ where
         };
         match sent {
             Ok(answer) if answer.status().is_informational() => UNASKED_UPGRADE.into_response(),
+            Ok(answer) if hop::is_coded(answer.headers()) => CODED_ANSWER.into_response(),
             Ok(answer) => {
                 debug!(status = answer.status().as_u16(), "answered");
                 returned(answer)
@@ -107,6 +111,12 @@ const CONNECT: Answer = Answer::not_implemented("connect-not-supported", "this g
 const UPGRADE_TO_WEBSOCKET: Answer =
     Answer::not_implemented("upgrade-not-supported", "this gateway passes no WebSockets on");
 const UNASKED_UPGRADE: Answer = Answer::bad_gateway("upstream-failed", "the upstream changed the protocol unasked");
+const CODED: Answer = Answer::not_implemented(
+    "transfer-coding-not-supported",
+    "this gateway takes bodies in no transfer coding but chunked",
+);
+const CODED_ANSWER: Answer =
+    Answer::bad_gateway("upstream-failed", "the upstream answered in a transfer coding that nobody asked for");
 const BAD_TARGET: Answer = Answer::bad_request("bad-target", "the target of a request is a path, beginning with /");
 
 /// A tunnel cannot be authenticated by request. Other upgrades than WebSockets are offers, which a server may pass over.
@@ -116,6 +126,9 @@ fn check(method: &Method, headers: &HeaderMap) -> Result<(), Answer> {
     }
     if headers.contains_key(UPGRADE) && headers.contains_key("sec-websocket-key") {
         return Err(UPGRADE_TO_WEBSOCKET);
+    }
+    if hop::is_coded(headers) {
+        return Err(CODED);
     }
     Ok(())
 }

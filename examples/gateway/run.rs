@@ -75,8 +75,10 @@ where
     }
     let session = session.build().map_err(Failure::Session)?;
     let (listener, address) = listen(config.listen).await?;
-    if is_itself(&config.upstream, address) {
-        return Err(BadConfig::new("upstream", "is this gateway itself").into());
+    for (key, uri) in [("upstream", Some(&config.upstream)), ("provider.base_url", session.provider().origin())] {
+        if uri.is_some_and(|uri| is_itself(uri, address)) {
+            return Err(BadConfig::new(key, "is this gateway itself").into());
+        }
     }
     if session.provider().next_grant(None, Reason::NoToken, SystemClock::new().now().wall).is_none() && !has_token {
         warn!("there is neither a token nor a login: every request will be refused");
@@ -141,14 +143,14 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Failur
     Ok((listener, address))
 }
 
-/// Whether requests to `upstream` would come back here, again and again.
-fn is_itself(upstream: &Uri, address: SocketAddr) -> bool {
-    let host = upstream.host().unwrap_or_default().trim_matches(['[', ']']);
+/// Whether requests to `uri` would come back here: again and again, or for a token to be had by them.
+fn is_itself(uri: &Uri, address: SocketAddr) -> bool {
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
     let is_here = match host.parse::<IpAddr>() {
         Ok(ip) => ip == address.ip() || (address.ip().is_unspecified() && ip.is_loopback()),
         Err(_) => host.eq_ignore_ascii_case("localhost"),
     };
-    is_here && upstream.port_u16() == Some(address.port())
+    is_here && uri.port_u16() == Some(address.port())
 }
 
 /// The first line on stdout, for people and for programs that start a gateway.

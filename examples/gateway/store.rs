@@ -45,8 +45,8 @@ impl Store {
     /// When the file is there and holds no token set that `provider` can use, or when the folder cannot be written. The
     /// file stays as it is.
     pub(crate) fn open(path: PathBuf, provider: &dyn Provider) -> Result<(Self, Option<TokenSet>), BadConfig> {
-        let store = Self { path: path.into() };
-        let token = token_file::read(KEY, &store.path, provider)?;
+        let token = token_file::read(KEY, &path, provider)?;
+        let store = Self { path: behind_links(path).into() };
         // A rotated token that cannot be stored is lost with the process: better to know it now.
         let probe = store.new_file().and_then(|(_, name)| fs::remove_file(name));
         probe.map_err(|error| BadConfig::new(KEY, format!("its folder cannot be written: {}", error.kind())))?;
@@ -133,6 +133,15 @@ impl Store {
     fn sync_folder(&self) -> io::Result<()> {
         let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
         if cfg!(unix) { File::open(folder.unwrap_or(Path::new(".")))?.sync_all() } else { Ok(()) }
+    }
+}
+
+/// Where links lead, if only to a file that is not there yet: one that is replaced itself would leave the file behind it,
+/// which may be the one that lasts, with a token that is spent. Those that lead in a circle could not be read.
+fn behind_links(path: PathBuf) -> PathBuf {
+    match fs::read_link(&path) {
+        Ok(target) => behind_links(path.with_file_name(target)),
+        Err(_) => path,
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::{borrow::Cow, fmt};
 
+use super::provider;
+
 /// A key of the configuration and what is wrong with its value: one line, in which no value ever stands.
 #[derive(Debug)]
 pub(crate) struct BadConfig {
@@ -27,7 +29,7 @@ impl BadConfig {
         let line = before.matches('\n').count() + 1;
         if error.message().starts_with("duplicate key") {
             let name = after.get(..place.len()).unwrap_or_default().trim_matches(['"', '\'']);
-            return Self::new(join(table_before(before), name), format!("stands twice (line {line})"));
+            return Self::new(join(&path_before(before), name), format!("stands twice (line {line})"));
         }
         Self::new(format!("line {line}"), "is not valid TOML")
     }
@@ -37,7 +39,20 @@ impl BadConfig {
 pub(super) fn join(path: &str, name: &str) -> String {
     let is_bare = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
     let name = if !name.is_empty() && name.bytes().all(is_bare) { name.to_owned() } else { format!("{name:?}") };
+    dotted(path, name)
+}
+
+fn dotted(path: &str, name: String) -> String {
     if path.is_empty() { name } else { format!("{path}.{name}") }
+}
+
+/// The path to the key that comes after `text`, which may end in a header, in a dotted key or in a table within one line. No
+/// name is shown but one of ours: a line of a value may look like anything.
+fn path_before(text: &str) -> String {
+    let line = text.rsplit('\n').next().unwrap_or_default().trim_start();
+    let name = line.split('=').next().unwrap_or_default().trim_matches(['[', '.', ' ', '\t']);
+    let table = if line.starts_with('[') { "" } else { table_before(text) };
+    if TABLES.contains(&name) || provider::is_key(name) { dotted(table, name.to_owned()) } else { table.to_owned() }
 }
 
 /// The table that the last header in `text` opens, where it is one of ours: a line of a value may look like a header.

@@ -18,6 +18,11 @@ const QUECTEL: [&str; 8] =
     ["base_url", "email", "phone", "international_code", "password", "user_domain", "user_domain_secret", "refresh_in"];
 const ACCUAT: [&str; 5] = ["base_url", "app_id", "secret_key", "grant_type", "language"];
 
+/// Whether any kind has the key `name`.
+pub(super) fn is_key(name: &str) -> bool {
+    [&KANFANG[..], &FASHION_WORLD, &QUECTEL, &ACCUAT].into_iter().flatten().any(|key| *key == name)
+}
+
 pub(super) fn read(mut section: Section) -> Result<Configured, BadConfig> {
     let kind = section.need("kind", value::text)?;
     let (keys, read): (&[&str], fn(&mut Section) -> _) = match &*kind {

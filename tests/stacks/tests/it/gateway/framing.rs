@@ -79,6 +79,39 @@ async fn framing_that_can_be_read_in_two_ways_is_refused() {
 }
 
 #[tokio::test]
+async fn a_body_in_a_transfer_coding_that_would_be_lost_is_refused_both_ways() {
+    let upstream = Upstream::mirror().await;
+    let gateway = upstream.gateway().await;
+    for framing in
+        [&["transfer-encoding: gzip, chunked"][..], &["transfer-encoding: gzip", "transfer-encoding: chunked"]]
+    {
+        let request = wire::head("POST", gateway.addr, "/", framing) + "1\r\na\r\n0\r\n\r\n";
+        let answer = wire::exchange(gateway.addr, &request).await;
+        assert_eq!(wire::status(&answer), 501, "{framing:?}: {answer}");
+        assert!(answer.contains("transfer-coding-not-supported"), "{answer}");
+    }
+
+    let coded = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n1\r\na\r\n0\r\n\r\n";
+    let (uri, upstream) = raw_upstream(coded).await;
+    let gateway = gateway_to(&uri).await;
+    let answer = wire::get(gateway.addr, "/", &[]).await;
+    upstream.await.unwrap();
+    assert_eq!(wire::status(&answer), 502, "{answer}");
+}
+
+#[tokio::test]
+async fn chunks_that_are_none_are_the_clients_fault() {
+    let upstream = Upstream::mirror().await;
+    let gateway = upstream.gateway().await;
+    for chunks in ["0x3\r\nabc\r\n0\r\n\r\n", "3\r\nabcX\r\n0\r\n\r\n", "FFFFFFFFFFFFFFFFF\r\nabc\r\n"] {
+        let request = wire::head("POST", gateway.addr, "/", &["transfer-encoding: chunked"]) + chunks;
+        let answer = wire::exchange(gateway.addr, &request).await;
+        assert_eq!(wire::status(&answer), 400, "{chunks:?}: {answer}");
+        assert!(answer.contains("bad-body"), "{answer}");
+    }
+}
+
+#[tokio::test]
 async fn an_answer_to_head_keeps_the_length_that_it_names_and_gets_none_otherwise() {
     let named = b"HTTP/1.1 200 OK\r\nContent-Length: 1234\r\n\r\n";
     let unnamed = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";

@@ -142,3 +142,15 @@ async fn an_answer_gets_no_date_and_is_not_decoded() {
         assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), &b"\x1f\x8b not really gzip"[..]);
     }
 }
+
+#[tokio::test]
+async fn cookies_that_http2_brings_in_pieces_reach_the_upstream_as_one() {
+    let upstream = Upstream::mirror().await;
+    let gateway = upstream.gateway().await;
+    let request = Request::get(gateway.uri("/")).header(header::COOKIE, "a=1").header(header::COOKIE, "b=2; c=3");
+    let answer = http2_client().request(request.body(Full::default()).unwrap()).await.unwrap();
+    let body = answer.into_body().collect().await.unwrap().to_bytes();
+    let got = std::str::from_utf8(&body).unwrap();
+    let cookies: Vec<_> = lines(got).into_iter().filter(|line| line.starts_with("cookie: ")).collect();
+    assert_eq!(cookies, ["cookie: a=1; b=2; c=3"]);
+}

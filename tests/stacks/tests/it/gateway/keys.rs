@@ -87,6 +87,13 @@ async fn a_key_that_stands_twice_is_named() {
     Draft::top("listen = \"127.0.0.1:1\"").names("listen").await;
     Draft::quectel("password = \"hunter2\"\npassword = \"hunter2-hunter2\"").names("provider.password").await;
     Draft::rest("[policy]\nreplays = 1\nreplays = 2").names("policy.replays").await;
+    Draft::rest("[provider]\npassword = \"hunter2\"").names("provider").await;
+    Draft::rest("[provider.actions]\n[ provider . actions ]").names("provider.actions").await;
+    Draft::quectel("password = { env = \"A\", env = \"hunter2\" }").names("provider.password.env").await;
+    Draft::top("token = { file = \"a\", file = \"hunter2\" }").names("token.file").await;
+    Draft::top("policy.replays = 1\npolicy.replays = 2").names("policy.replays").await;
+    // A value that ends in the line is not taken for a key.
+    Draft::quectel("x = { a = \"\"\"\nhunter2==\"\"\", a = 1 }").names("provider.a").await;
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ mod headers;
 mod keys;
 mod life;
 mod load;
+mod patience;
 mod program;
 mod providers;
 mod proxying;

@@ -42,7 +42,19 @@ async fn a_refresh_token_that_no_request_can_carry_is_refused_with_its_file() {
     let folder = Folder::new();
     let path = folder.write("initial.json", r#"{"version":1,"access_token":"a","refresh_token":"hunter2\n"}"#);
     let draft = Draft::provider("kind = \"kanfang\"");
-    Draft { rest: format!("[token]\nfile = {path:?}"), ..draft }.names("token.file").await;
+    let rest = format!("[token]\nfile = {path:?}");
+    Draft { rest: rest.clone(), ..draft }.names("token.file").await;
+    // In a query it could travel, if only to be refused.
+    Draft::rest(&rest).names("token.file").await;
+}
+
+#[tokio::test]
+async fn a_first_token_in_a_file_without_an_end_is_refused() {
+    let folder = Folder::new();
+    let content = " ".repeat(9 << 20) + r#"{"version":1,"access_token":"a"}"#;
+    for path in [folder.write("initial.json", content), "/dev/zero".to_owned()] {
+        Draft::rest(&format!("[token]\nfile = {path:?}")).names("token.file").await;
+    }
 }
 
 #[tokio::test]
@@ -55,16 +67,18 @@ async fn a_port_that_is_taken_is_the_configurations_fault() {
 }
 
 #[tokio::test]
-async fn an_upstream_that_is_the_gateway_itself_is_refused() {
-    for host in ["127.0.0.1", "localhost"] {
+async fn an_upstream_or_token_endpoint_that_is_the_gateway_itself_is_refused() {
+    for (key, host) in [("upstream", "127.0.0.1"), ("upstream", "localhost"), ("provider.base_url", "127.0.0.1")] {
         // Free a moment ago; whoever has taken it meanwhile makes `listen` the key, and another one is asked for.
         loop {
             let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
-            let top =
-                format!("listen = \"127.0.0.1:{port}\"\nupstream = \"http://{host}:{port}\"\nallow_http = true\n");
-            let line = Draft { top, ..Draft::new() }.refusal().await;
+            let (itself, other) = (format!("http://{host}:{port}"), "https://api.test".to_owned());
+            let (upstream, base_url) = if key == "upstream" { (itself, other) } else { (other, itself) };
+            let top = format!("listen = \"127.0.0.1:{port}\"\nupstream = \"{upstream}\"\nallow_http = true\n");
+            let provider = format!("kind = \"quectel\"\nbase_url = \"{base_url}\"\n");
+            let line = Draft { top, provider, ..Draft::new() }.refusal().await;
             if !line.starts_with("gateway: listen: ") {
-                assert_eq!(line, "gateway: upstream: is this gateway itself");
+                assert_eq!(line, format!("gateway: {key}: is this gateway itself"));
                 break;
             }
         }
@@ -85,6 +99,7 @@ async fn arguments_that_do_not_name_a_configuration_are_refused() {
         (vec!["--config", folder.path("none.toml").to_str().unwrap()], "--config"),
         (vec!["--port", "1"], "--port"),
         (vec!["gateway.toml"], "gateway.toml"),
+        (vec!["--port\nlistening on"], "--port"),
     ] {
         let mut command = bare_command(&[]);
         command.args(&arguments);

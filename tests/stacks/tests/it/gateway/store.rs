@@ -91,6 +91,23 @@ async fn each_token_set_takes_the_place_of_the_one_before() {
 }
 
 #[tokio::test]
+async fn a_link_stays_one_and_the_file_behind_it_is_written() {
+    let scene = Scene::new().await;
+    fs::create_dir(scene.folder.path("volume")).unwrap();
+    std::os::unix::fs::symlink("volume/token.json", scene.folder.path("token.json")).unwrap();
+    for _ in ["made", "replaced"] {
+        let gateway = scene.start().await;
+        scene.accepted(&gateway).await;
+        scene.server.api.revoke();
+        scene.accepted(&gateway).await;
+        gateway.terminate().await;
+        assert!(fs::symlink_metadata(scene.folder.path("token.json")).unwrap().is_symlink());
+        assert!(!fs::symlink_metadata(scene.folder.path("volume/token.json")).unwrap().is_symlink());
+    }
+    assert_eq!(scene.server.api.counts().logins, 1);
+}
+
+#[tokio::test]
 async fn a_gateway_goes_on_with_what_the_one_before_has_stored() {
     let scene = Scene::new().await;
     let gateway = scene.start().await;
