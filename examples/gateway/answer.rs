@@ -64,6 +64,11 @@ impl Answer {
         Self::new(StatusCode::BAD_GATEWAY, error, message)
     }
 
+    /// What it says to people. It holds no secret, and nothing that a server wrote.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// What the body calls it.
     pub(crate) fn error(&self) -> &'static str {
         self.error

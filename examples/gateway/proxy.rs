@@ -100,7 +100,7 @@ where
                 returned(answer)
             }
             Err(answer) => {
-                warn!(error = answer.error(), "no answer of the upstream");
+                warn!(error = answer.error(), reason = answer.message(), "no answer of the upstream");
                 answer.into_response()
             }
         }
