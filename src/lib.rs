@@ -29,6 +29,7 @@ pub mod replay;
 mod rt;
 pub mod service;
 pub mod session;
+pub mod store;
 #[cfg(feature = "test-util")]
 pub mod test_util;
 pub mod token;

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 /// A string that is wiped on drop, prints as `[REDACTED]`, and is exposed only by name: by [`ExposeSecret`].
 pub use secrecy::{ExposeSecret, SecretString};
-pub use stored::{Stored, StoredError};
+pub use stored::{LoginMark, Stored, StoredError};
 
 /// One granted set of tokens, the same type for every provider.
 ///
@@ -56,6 +56,23 @@ pub enum Expiry {
 pub struct Generation(u64);
 
 // ===== impl TokenSet =====
+
+/// A number that a store draws for each lease, always a larger one: by it a store knows an old holder from a new one
+/// ([fencing token](https://martin.kleppmann.com/2016/02/08/how-to-do-distributed-locking.html)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Fence(u64);
+
+/// Which state of a store something is: the number of its token set, and who wrote it.
+///
+/// Compared for equality: another version is another state, whether its number is larger or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(clippy::exhaustive_structs, reason = "complete by definition: what was written, and by whom")]
+pub struct Version {
+    /// The number of the token set.
+    pub generation: Generation,
+    /// The fencing token of its writer; `None` where no lease was held.
+    pub fence: Option<Fence>,
+}
 
 impl TokenSet {
     /// A set of nothing but an access token whose expiry is unknown.
@@ -220,6 +237,29 @@ impl Generation {
 }
 
 impl fmt::Display for Generation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+// ===== impl Fence =====
+
+impl Fence {
+    /// The number itself, for stores and logs.
+    #[must_use]
+    pub fn get(self) -> u64 {
+        self.0
+    }
+}
+
+/// A number that a store has drawn.
+impl From<u64> for Fence {
+    fn from(number: u64) -> Self {
+        Self(number)
+    }
+}
+
+impl fmt::Display for Fence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }

@@ -31,7 +31,8 @@ pub(crate) fn read(key: &str, path: &Path, provider: &dyn Provider) -> Result<Op
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(BadConfig::new(key, format!("cannot be read: {}", error.kind()))),
     };
-    let token = Stored::from_json(&json).map_err(|error| BadConfig::new(key, error.to_string()))?.token;
+    let stored = Stored::from_json(&json).map_err(|error| BadConfig::new(key, error.to_string()))?;
+    let Some(token) = stored.token else { return Ok(None) };
     if provider.credential(&token).is_err() {
         return Err(BadConfig::new(key, "holds an access token that no request can carry"));
     }

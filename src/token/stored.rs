@@ -1,6 +1,7 @@
 //! The stored form of a token set: what stores keep, and what other programs may read and write.
 
 mod error;
+mod login_mark;
 mod read;
 mod value;
 
@@ -13,26 +14,33 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::Value;
 
 use self::error::Reason;
-pub use self::error::StoredError;
-use super::{Expiry, ExposeSecret, Generation, SecretString, TokenSet};
+pub use self::{error::StoredError, login_mark::LoginMark};
+use super::{Expiry, ExposeSecret, Fence, Generation, SecretString, TokenSet, Version};
 
-/// A token set with what is kept beside it, and its JSON form.
+/// What a store keeps of a session: its token set, or that there is none, with what is known of it. And its JSON form.
 ///
 /// ```json
 /// {"version": 1, "generation": 7, "access_token": "…", "refresh_token": "…", "signing_key": "…",
 ///  "issued_at_ms": 1750000000000, "expires_at_ms": 1750007200000, "refresh_at_ms": 1750005400000,
-///  "refresh_expires_at_ms": 1752592000000, "spending_ms": 1750005400123, "extra": {}}
+///  "refresh_expires_at_ms": 1752592000000, "fence": 1750005400100, "spending_ms": 1750005400123, "extra": {}}
+/// ```
+/// ```json
+/// {"version": 1, "generation": 8, "fence": 1750005500200, "signed_out_ms": 1750005500201}
 /// ```
 ///
 /// | member | | meaning |
 /// |---|---|---|
 /// | `version` | required | 1. Whoever adds a member or changes a meaning raises it |
 /// | `generation` | 0 where absent | see [`Generation`] |
-/// | `access_token` | required | not empty |
+/// | `fence` | | see [`fence`](Self::fence) |
+/// | `access_token` | required, but in a set that is signed out or was never signed in | not empty |
 /// | `refresh_token`, `signing_key` | | not empty |
 /// | `expires_at_ms` | | a time, or `"never"` |
 /// | `issued_at_ms`, `refresh_at_ms`, `refresh_expires_at_ms` | | times |
 /// | `spending_ms` | | see [`spending_since`](Self::spending_since) |
+/// | `refresh_refused_ms` | | see [`refresh_refused_since`](Self::refresh_refused_since) |
+/// | `signed_out_ms` | in the place of a token | see [`signed_out_since`](Self::signed_out_since) |
+/// | `login_refused` | may stand without a token | see [`login_refused`](Self::login_refused) |
 /// | `extra` | empty where absent | an object of the vendor's fields |
 ///
 /// An absent member and `null` both mean "unknown". Times are whole milliseconds since 1970, up to the year 9999.
@@ -46,6 +54,7 @@ use super::{Expiry, ExposeSecret, Generation, SecretString, TokenSet};
 ///
 /// let stored = Stored::from_json(br#"{"version": 1, "generation": 7, "access_token": "first"}"#)?;
 /// assert_eq!(stored.generation, Generation::from(7));
+/// assert!(stored.token.is_some());
 ///
 /// let next = Stored::new(TokenSet::new("second"), Generation::from(8));
 /// let json = next.to_json()?;
@@ -54,13 +63,23 @@ use super::{Expiry, ExposeSecret, Generation, SecretString, TokenSet};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Stored {
-    /// The token set.
-    pub token: TokenSet,
+    /// The token set; `None` where the session is signed out or has not signed in yet.
+    pub token: Option<TokenSet>,
     /// Its number. It is another one after each change.
     pub generation: Generation,
+    /// The fencing token of the lease under which this was written. `None` where no lease was held, as when people or
+    /// other programs write.
+    pub fence: Option<Fence>,
     /// Since when its refresh token is being spent: it was sent, and nobody knows yet whether the server has taken it.
     /// `None`, the default, where it was not sent.
     pub spending_since: Option<SystemTime>,
+    /// Since when it is known that the server refuses the refresh token.
+    pub refresh_refused_since: Option<SystemTime>,
+    /// Since when the session is signed out. What is stored is a tombstone then: it keeps the number, so that nothing old
+    /// looks new.
+    pub signed_out_since: Option<SystemTime>,
+    /// The login that the server refused, so that no process sends the same wrong password again.
+    pub login_refused: Option<LoginMark>,
 }
 
 /// The only version there is.
@@ -87,6 +106,10 @@ mod member {
     pub(super) const REFRESH_AT: &str = "refresh_at_ms";
     pub(super) const REFRESH_EXPIRES_AT: &str = "refresh_expires_at_ms";
     pub(super) const SPENDING: &str = "spending_ms";
+    pub(super) const FENCE: &str = "fence";
+    pub(super) const REFRESH_REFUSED: &str = "refresh_refused_ms";
+    pub(super) const SIGNED_OUT: &str = "signed_out_ms";
+    pub(super) const LOGIN_REFUSED: &str = "login_refused";
     pub(super) const EXTRA: &str = "extra";
 }
 
@@ -96,7 +119,32 @@ impl Stored {
     /// A token set whose refresh token is not being spent.
     #[must_use]
     pub fn new(token: TokenSet, generation: Generation) -> Self {
-        Self { token, generation, spending_since: None }
+        Self { token: Some(token), ..Self::nothing(generation) }
+    }
+
+    /// A tombstone: the session is signed out.
+    #[must_use]
+    pub fn signed_out(generation: Generation, since: SystemTime) -> Self {
+        Self { signed_out_since: Some(since), ..Self::nothing(generation) }
+    }
+
+    /// No token set, and nothing known.
+    pub(crate) fn nothing(generation: Generation) -> Self {
+        Self {
+            token: None,
+            generation,
+            fence: None,
+            spending_since: None,
+            refresh_refused_since: None,
+            signed_out_since: None,
+            login_refused: None,
+        }
+    }
+
+    /// Which state of the store this is: what the next writer must have seen.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        Version { generation: self.generation, fence: self.fence }
     }
 
     /// The JSON form, which holds the secrets in the clear. What this writes, [`from_json`](Self::from_json) reads.
@@ -111,7 +159,8 @@ impl Stored {
                 return Err(StoredError::member(name, Reason::NotText));
             }
         }
-        if self.token.extra().values().any(|value| is_deeper_than(DEEPEST, value)) {
+        let extra = self.token.as_ref().map(TokenSet::extra);
+        if extra.is_some_and(|extra| extra.values().any(|value| is_deeper_than(DEEPEST, value))) {
             return Err(StoredError::member(member::EXTRA, Reason::TooDeep));
         }
         form.to_json().ok_or_else(|| StoredError::member(member::EXTRA, Reason::NotWritable))
@@ -152,44 +201,49 @@ impl Form<'_> {
 
     #[allow(clippy::disallowed_methods, reason = "the secrets are put into a store")]
     fn secrets(&self) -> [(&'static str, Option<&str>); 3] {
-        let token = &self.0.token;
+        let token = self.0.token.as_ref();
         [
-            (member::ACCESS_TOKEN, Some(token.access_token().expose_secret())),
-            (member::REFRESH_TOKEN, token.refresh_token().map(|token| token.expose_secret())),
-            (member::SIGNING_KEY, token.signing_key().map(|key| key.expose_secret())),
+            (member::ACCESS_TOKEN, token.map(|token| token.access_token().expose_secret())),
+            (member::REFRESH_TOKEN, token.and_then(|token| token.refresh_token().map(|token| token.expose_secret()))),
+            (member::SIGNING_KEY, token.and_then(|token| token.signing_key().map(|key| key.expose_secret()))),
         ]
     }
 }
 
 impl Serialize for Form<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Stored { token, generation, spending_since } = self.0;
+        let stored = self.0;
+        let token = stored.token.as_ref();
         let mut form = serializer.serialize_map(None)?;
         form.serialize_entry(member::VERSION, &VERSION)?;
-        form.serialize_entry(member::GENERATION, &generation.get())?;
+        form.serialize_entry(member::GENERATION, &stored.generation.get())?;
         for (name, secret) in self.secrets() {
             if let Some(secret) = secret {
                 form.serialize_entry(name, secret)?;
             }
         }
         let time = |time: Option<SystemTime>| time.map(|time| Value::from(milliseconds(time)));
-        let expiry = match token.expiry() {
-            Expiry::Never => Some(Value::from(NEVER)),
-            expiry => time(expiry.time()),
+        let expiry = match token.map(TokenSet::expiry) {
+            Some(Expiry::Never) => Some(Value::from(NEVER)),
+            expiry => time(expiry.and_then(Expiry::time)),
         };
         for (name, value) in [
-            (member::ISSUED_AT, time(token.issued_at())),
+            (member::ISSUED_AT, time(token.and_then(TokenSet::issued_at))),
             (member::EXPIRES_AT, expiry),
-            (member::REFRESH_AT, time(token.refresh_at())),
-            (member::REFRESH_EXPIRES_AT, time(token.refresh_expires_at())),
-            (member::SPENDING, time(*spending_since)),
+            (member::REFRESH_AT, time(token.and_then(TokenSet::refresh_at))),
+            (member::REFRESH_EXPIRES_AT, time(token.and_then(TokenSet::refresh_expires_at))),
+            (member::FENCE, stored.fence.map(|fence| Value::from(fence.get()))),
+            (member::SPENDING, time(stored.spending_since)),
+            (member::REFRESH_REFUSED, time(stored.refresh_refused_since)),
+            (member::SIGNED_OUT, time(stored.signed_out_since)),
+            (member::LOGIN_REFUSED, stored.login_refused.as_ref().map(|mark| Value::from(mark.to_string()))),
         ] {
             if let Some(value) = value {
                 form.serialize_entry(name, &value)?;
             }
         }
-        if !token.extra().is_empty() {
-            form.serialize_entry(member::EXTRA, token.extra())?;
+        if let Some(extra) = token.map(TokenSet::extra).filter(|extra| !extra.is_empty()) {
+            form.serialize_entry(member::EXTRA, extra)?;
         }
         form.end()
     }

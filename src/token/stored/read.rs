@@ -9,7 +9,7 @@ use serde::{
 use serde_json::error::Category;
 
 use super::{
-    Expiry, Generation, Reason, Stored, StoredError, TokenSet, VERSION, member,
+    Expiry, Fence, LoginMark, Reason, Stored, StoredError, TokenSet, VERSION, member,
     value::{End, Object, Text, Time},
 };
 
@@ -66,7 +66,11 @@ struct Members {
     expiry: Option<End>,
     refresh_at: Option<Time>,
     refresh_expires_at: Option<Time>,
+    fence: Option<u64>,
     spending_since: Option<Time>,
+    refresh_refused_since: Option<Time>,
+    signed_out_since: Option<Time>,
+    login_refused: Option<LoginMark>,
     extra: Option<Object>,
 }
 
@@ -110,19 +114,28 @@ impl<'de> Visitor<'de> for &mut Version {
 
 impl Members {
     fn stored(self) -> Result<Stored, StoredError> {
-        let missing = StoredError::member(member::ACCESS_TOKEN, Reason::Missing);
-        let token = TokenSet {
-            access_token: self.access_token.ok_or(missing)?.0,
-            refresh_token: self.refresh_token.map(|text| text.0),
-            signing_key: self.signing_key.map(|text| text.0),
-            issued_at: self.issued_at.map(|time| time.0),
-            expiry: self.expiry.map_or(Expiry::Unknown, |end| end.0),
-            refresh_at: self.refresh_at.map(|time| time.0),
-            refresh_expires_at: self.refresh_expires_at.map(|time| time.0),
-            extra: self.extra.map(|object| object.0).unwrap_or_default().into(),
+        let time = |time: Option<Time>| time.map(|time| time.0);
+        let (generation, fence) = (self.generation.unwrap_or_default().into(), self.fence.map(Fence::from));
+        let (spending_since, refresh_refused_since) = (time(self.spending_since), time(self.refresh_refused_since));
+        let (signed_out_since, login_refused) = (time(self.signed_out_since), self.login_refused);
+        let is_signed_out = signed_out_since.is_some();
+        let of_a_token = self.found.iter().find(|name| OF_A_TOKEN.contains(name));
+        let token = match (self.access_token, of_a_token) {
+            (Some(_), _) if is_signed_out => return Err(StoredError::member(member::SIGNED_OUT, Reason::BesideAToken)),
+            (None, None) if is_signed_out || login_refused.is_some() => None,
+            (None, _) => return Err(StoredError::member(member::ACCESS_TOKEN, Reason::Missing)),
+            (Some(access_token), _) => Some(TokenSet {
+                access_token: access_token.0,
+                refresh_token: self.refresh_token.map(|text| text.0),
+                signing_key: self.signing_key.map(|text| text.0),
+                issued_at: time(self.issued_at),
+                expiry: self.expiry.map_or(Expiry::Unknown, |end| end.0),
+                refresh_at: time(self.refresh_at),
+                refresh_expires_at: time(self.refresh_expires_at),
+                extra: self.extra.map(|object| object.0).unwrap_or_default().into(),
+            }),
         };
-        let generation = Generation::from(self.generation.unwrap_or_default());
-        Ok(Stored { token, generation, spending_since: self.spending_since.map(|time| time.0) })
+        Ok(Stored { token, generation, fence, spending_since, refresh_refused_since, signed_out_since, login_refused })
     }
 
     /// Our own name for the member of that name, and what an error in its value means. It stands once.
@@ -139,7 +152,7 @@ impl Members {
 }
 
 /// Each member, and what is wrong with a value of another form.
-const FORM: [(&str, Reason); 11] = [
+const FORM: [(&str, Reason); 15] = [
     (member::VERSION, Reason::NotANumber),
     (member::GENERATION, Reason::NotANumber),
     (member::ACCESS_TOKEN, Reason::NotText),
@@ -149,8 +162,24 @@ const FORM: [(&str, Reason); 11] = [
     (member::EXPIRES_AT, Reason::NotAnEnd),
     (member::REFRESH_AT, Reason::NotATime),
     (member::REFRESH_EXPIRES_AT, Reason::NotATime),
+    (member::FENCE, Reason::NotANumber),
     (member::SPENDING, Reason::NotATime),
+    (member::REFRESH_REFUSED, Reason::NotATime),
+    (member::SIGNED_OUT, Reason::NotATime),
+    (member::LOGIN_REFUSED, Reason::NotAMark),
     (member::EXTRA, Reason::NotAnObject),
+];
+
+/// The members that mean nothing without a token.
+const OF_A_TOKEN: [&str; 8] = [
+    member::REFRESH_TOKEN,
+    member::SIGNING_KEY,
+    member::ISSUED_AT,
+    member::EXPIRES_AT,
+    member::REFRESH_AT,
+    member::REFRESH_EXPIRES_AT,
+    member::SPENDING,
+    member::REFRESH_REFUSED,
 ];
 
 impl<'de> DeserializeSeed<'de> for &mut Members {
@@ -183,7 +212,11 @@ impl<'de> Visitor<'de> for &mut Members {
                 member::EXPIRES_AT => self.expiry = members.next_value()?,
                 member::REFRESH_AT => self.refresh_at = members.next_value()?,
                 member::REFRESH_EXPIRES_AT => self.refresh_expires_at = members.next_value()?,
+                member::FENCE => self.fence = members.next_value()?,
                 member::SPENDING => self.spending_since = members.next_value()?,
+                member::REFRESH_REFUSED => self.refresh_refused_since = members.next_value()?,
+                member::SIGNED_OUT => self.signed_out_since = members.next_value()?,
+                member::LOGIN_REFUSED => self.login_refused = members.next_value()?,
                 member::EXTRA => self.extra = members.next_value()?,
                 // The version has been read.
                 _ => drop(members.next_value::<IgnoredAny>()?),
