@@ -54,6 +54,8 @@ pub enum ErrorKind {
     Unavailable,
     /// The token endpoint's answer cannot be read or used. Tried again after a backoff.
     Malformed,
+    /// The store of the token set cannot be used, and without it nothing is fetched. Tried again after a backoff.
+    Store,
     /// No request can carry the token that the application brought. Nothing has changed.
     InvalidToken,
     /// The refresh guard is up: too many flights in too short a time.
@@ -225,9 +227,9 @@ impl fmt::Debug for Error {
 // ===== impl ErrorKind =====
 
 impl ErrorKind {
-    /// Whether the token endpoint is out of order: it may be back in a moment, and it has refused nothing.
+    /// Whether the token endpoint or the store is out of order: it may be back in a moment, and has refused nothing.
     pub(crate) fn is_outage(self) -> bool {
-        matches!(self, Self::Transport | Self::TimedOut | Self::Unavailable | Self::Malformed)
+        matches!(self, Self::Transport | Self::TimedOut | Self::Unavailable | Self::Malformed | Self::Store)
     }
 }
 
@@ -242,6 +244,7 @@ impl fmt::Display for ErrorKind {
             Self::TimedOut => "the token endpoint did not answer in time",
             Self::Unavailable => "the token endpoint is unavailable",
             Self::Malformed => "the token endpoint's answer cannot be used",
+            Self::Store => "the token store cannot be used",
             Self::InvalidToken => "no request can carry this token",
             Self::TooManyRefreshes => "too many refreshes in too short a time",
             Self::Aborted => "the refresh was aborted",

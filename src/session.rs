@@ -1,5 +1,6 @@
 //! The shared handle to one signed-in identity: its current token set, and at most one login or refresh in progress.
 
+mod adoption;
 mod builder;
 mod driver;
 mod failure;
@@ -10,10 +11,13 @@ mod lifetime;
 mod plan;
 mod policy;
 mod reading;
+mod saver;
 mod skew;
 mod state;
 mod status;
+mod sync;
 mod waiting;
+mod watcher;
 
 pub use crate::transport::NotSent;
 pub use builder::SessionBuilder;
@@ -25,7 +29,7 @@ use std::{
     future::Future,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -39,6 +43,7 @@ use crate::{
     origin::Origin,
     provider::{Context, Provider, ProviderError},
     rt,
+    store::TokenStore,
     token::{Generation, TokenSet},
     transport::Transport,
 };
@@ -48,6 +53,7 @@ pub(crate) use failure::{AnswerHead, Failed};
 use lifetime::Lifetime;
 pub(crate) use plan::Plan;
 pub(crate) use state::{Issued, Joined, Snapshot};
+use sync::Unsaved;
 
 /// A signed-in identity, shared by every layer, client and task that acts for it.
 ///
@@ -77,6 +83,9 @@ struct Shared<P> {
     own_header: Option<HeaderName>,
     allow_http: bool,
     transport: Transport,
+    store: Option<Arc<dyn TokenStore>>,
+    /// A task of its own tells when others change the store.
+    is_watched: AtomicBool,
     clock: Arc<dyn Clock>,
     provider: P,
 }
@@ -235,12 +244,15 @@ impl<P: Provider> Session<P> {
         let flight = self.transition(|state| {
             let flight = state.flight.take();
             let event = change(state);
+            state.sync.initial = None;
+            state.sync.unsaved = self.0.store.as_ref().map(|_| Unsaved::Changed);
             (flight, Some(event))
         });
         if let Some(flight) = flight {
             flight.land(Ok(None));
             flight.call_off();
         }
+        self.save_soon();
     }
 
     /// Makes one transition: the next snapshot from the current one, published as a whole.

@@ -53,7 +53,12 @@ pub enum Expiry {
 ///
 /// Compared for equality only: a larger number does not mean a newer set once a store is shared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Generation(u64);
+pub struct Generation {
+    number: u64,
+    /// Two processes may give the same number to two token sets when one of them could not reach the store. The one that
+    /// loses tells the two apart by this, which no store keeps.
+    edition: u32,
+}
 
 // ===== impl TokenSet =====
 
@@ -226,19 +231,30 @@ impl Expiry {
 
 impl Generation {
     pub(crate) fn next(self) -> Self {
-        Self(self.0.wrapping_add(1))
+        Self { number: self.number.wrapping_add(1), edition: 0 }
+    }
+
+    /// The next one after both.
+    pub(crate) fn after(self, other: Self) -> Self {
+        Self::from(self.number.max(other.number)).next()
+    }
+
+    /// The same number, for another token set than that of `other`.
+    pub(crate) fn apart_from(self, other: Self) -> Self {
+        let edition = if self.number == other.number { other.edition.wrapping_add(1) } else { 0 };
+        Self { edition, ..self }
     }
 
     /// The number itself, for logs and status pages.
     #[must_use]
     pub fn get(self) -> u64 {
-        self.0
+        self.number
     }
 }
 
 impl fmt::Display for Generation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.number.fmt(f)
     }
 }
 

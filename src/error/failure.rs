@@ -7,7 +7,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use crate::{error::ErrorKind, provider::ProviderError, transport::TransportError};
+use crate::{error::ErrorKind, provider::ProviderError, store::StoreError, transport::TransportError};
 
 /// The outcome of a failed flight, shared by everybody who waited for it.
 ///
@@ -44,6 +44,7 @@ pub enum FailureClass {
 pub(crate) enum FailureSource {
     Provider(ProviderError),
     Transport(TransportError),
+    Store(StoreError),
 }
 
 const YEAR_10000: Duration = Duration::from_secs(253_402_300_800);
@@ -98,6 +99,7 @@ impl StdError for RefreshFailure {
         match self.0.source.as_ref()? {
             FailureSource::Provider(error) => Some(error),
             FailureSource::Transport(error) => Some(error),
+            FailureSource::Store(error) => Some(error),
         }
     }
 }

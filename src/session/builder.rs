@@ -2,7 +2,10 @@
 
 use std::{
     fmt,
-    sync::{Arc, atomic::AtomicU64},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64},
+    },
 };
 
 use arc_swap::ArcSwap;
@@ -19,6 +22,7 @@ use crate::{
     origin::Origin,
     provider::Provider,
     session::{RefreshPolicy, Session, Shared, state::Snapshot},
+    store::TokenStore,
     token::TokenSet,
     transport::Transport,
 };
@@ -31,6 +35,7 @@ pub struct SessionBuilder<P> {
     provider: P,
     token: Option<TokenSet>,
     transport: Option<Transport>,
+    store: Option<Arc<dyn TokenStore>>,
     clock: Arc<dyn Clock>,
     policy: RefreshPolicy,
     origins: Vec<Uri>,
@@ -43,6 +48,7 @@ impl<P: Provider> SessionBuilder<P> {
             provider,
             token: None,
             transport: None,
+            store: None,
             clock: Arc::new(SystemClock::new()),
             policy: RefreshPolicy::new(),
             origins: Vec::new(),
@@ -50,7 +56,8 @@ impl<P: Provider> SessionBuilder<P> {
         }
     }
 
-    /// The first token set. Without one the provider logs in when the first request comes.
+    /// The first token set. Without one the provider logs in when the first request comes. With a
+    /// [`store`](Self::store) it counts only where that holds nothing: what is stored has been rotated since.
     #[must_use]
     pub fn token(mut self, token: TokenSet) -> Self {
         self.token = Some(token);
@@ -70,6 +77,17 @@ impl<P: Provider> SessionBuilder<P> {
         B::Error: Into<BoxError>,
     {
         self.transport = Some(Transport::new(service));
+        self
+    }
+
+    /// Where the token set outlives this process, and is shared with others: all sessions over the same file or key are
+    /// one, and of all their processes one refreshes. Default: the token set lives and ends with the session.
+    ///
+    /// The store is read when the first flight starts, before each login and refresh, and when it tells of a change; never
+    /// for a request that has a token.
+    #[must_use]
+    pub fn store(mut self, store: impl TokenStore) -> Self {
+        self.store = Some(Arc::new(store));
         self
     }
 
@@ -139,11 +157,22 @@ impl<P: Provider> SessionBuilder<P> {
             own_header,
             allow_http: self.allow_http,
             transport,
+            store: self.store,
+            is_watched: AtomicBool::new(false),
             clock: self.clock,
             provider: self.provider,
         }));
-        if let Some(token) = self.token {
-            session.set(token)?;
+        match self.token {
+            // What the store holds is newer. It is looked at when the first flight starts.
+            Some(token) if session.0.store.is_some() => {
+                session.issue(token.clone(), 0.0, session.now()).map_err(Error::invalid_token)?;
+                session.transition(|state| {
+                    state.sync.initial = Some(Arc::new(token));
+                    ((), None)
+                });
+            }
+            Some(token) => session.set(token)?,
+            None => {}
         }
         Ok(session)
     }

@@ -11,6 +11,7 @@ use crate::{
     error::{ErrorKind, FailureClass, FailureSource, RefreshFailure},
     provider::{GrantKind, ProviderError, ProviderErrorKind},
     session::{policy::RefreshPolicy, skew::date},
+    store::StoreError,
     transport::TransportError,
 };
 
@@ -28,6 +29,8 @@ pub(crate) struct Failed {
     pub(crate) refresh_refused: bool,
     /// When the server wants to be asked again.
     pub(crate) retry_after: Option<Duration>,
+    /// What the store holds is not what this flight went by: it looks again.
+    pub(crate) look_again: bool,
     source: Option<FailureSource>,
 }
 
@@ -47,6 +50,7 @@ impl Failed {
             login_refused: false,
             refresh_refused: false,
             retry_after: None,
+            look_again: false,
             source: None,
         }
     }
@@ -69,6 +73,12 @@ impl Failed {
     /// No request was sent: it could not be built.
     pub(crate) fn before_sending(kind: ErrorKind, source: Option<ProviderError>) -> Self {
         Self { unspent: true, source: source.map(FailureSource::Provider), ..Self::of_kind(kind) }
+    }
+
+    /// Somebody else has changed the store meanwhile, or the lease is over: nothing was sent, or what was sent does not
+    /// count.
+    pub(crate) fn look_again() -> Self {
+        Self { unspent: true, look_again: true, ..Self::of_kind(ErrorKind::Store) }
     }
 
     pub(crate) fn transport(error: TransportError) -> Self {
@@ -134,12 +144,20 @@ impl Failed {
     }
 }
 
+/// The store could not be used, and nothing was sent.
+impl From<StoreError> for Failed {
+    fn from(error: StoreError) -> Self {
+        Self { unspent: true, source: Some(FailureSource::Store(error)), ..Self::of_kind(ErrorKind::Store) }
+    }
+}
+
 impl fmt::Display for Failed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.kind.fmt(f)?;
         match &self.source {
             Some(FailureSource::Provider(error)) => write!(f, ": {error}"),
             Some(FailureSource::Transport(error)) => write!(f, ": {error}"),
+            Some(FailureSource::Store(error)) => write!(f, ": {error}"),
             None => Ok(()),
         }
     }

@@ -21,6 +21,13 @@ impl Guard {
         self.0.retain(|start| age(*start, now) < policy.guard_window);
         self.0.push(now);
     }
+
+    /// Does not count a flight after all: it has called nobody.
+    pub(crate) fn take_back(&mut self, start: Instant) {
+        if let Some(counted) = self.0.iter().rposition(|counted| *counted == start) {
+            self.0.remove(counted);
+        }
+    }
 }
 
 fn age(start: Instant, now: Instant) -> Duration {

@@ -29,7 +29,7 @@ pub(crate) struct Lifetime {
 /// A point in time, reached as soon as either clock says so: the wall clock covers a suspended machine, the monotonic
 /// one a wall clock that was set back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Moment {
+pub(crate) struct Moment {
     wall: Option<SystemTime>,
     monotonic: Option<Instant>,
 }
@@ -96,7 +96,7 @@ impl Moment {
     }
 
     /// So long from now. A time that no clock can show is never reached by that clock.
-    pub(super) fn after(now: Now, wait: Duration) -> Self {
+    pub(crate) fn after(now: Now, wait: Duration) -> Self {
         Self { wall: Some(now.wall), monotonic: Some(now.monotonic) }.later(wait)
     }
 
@@ -106,13 +106,13 @@ impl Moment {
     }
 
     /// By the clock that says sooner.
-    pub(super) fn until(&self, now: Now) -> Duration {
+    pub(crate) fn until(&self, now: Now) -> Duration {
         let wall = self.wall.map(|wall| wall.duration_since(now.wall).unwrap_or_default());
         let monotonic = self.monotonic.map(|monotonic| monotonic.saturating_duration_since(now.monotonic));
         wall.into_iter().chain(monotonic).min().unwrap_or(Duration::MAX)
     }
 
-    pub(super) fn is_reached(&self, now: Now) -> bool {
+    pub(crate) fn is_reached(&self, now: Now) -> bool {
         self.wall.is_some_and(|wall| now.wall >= wall)
             || self.monotonic.is_some_and(|monotonic| now.monotonic >= monotonic)
     }

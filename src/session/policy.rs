@@ -44,6 +44,8 @@ pub struct RefreshPolicy {
     pub(crate) token_answer_limit: usize,
     pub(crate) judged_body: ReadLimit,
     pub(crate) rejected_answer: ReadLimit,
+    pub(crate) store_timeout: Duration,
+    refresh_without_store: Option<bool>,
     roll: fn() -> f64,
 }
 
@@ -78,6 +80,8 @@ impl RefreshPolicy {
             guard_window: Duration::from_secs(30),
             guard_exempt: (Share(50), Duration::from_secs(1)),
             serve_expired: Duration::ZERO,
+            store_timeout: Duration::from_secs(3),
+            refresh_without_store: None,
             replays: 1,
             token_answer_limit: 1024 * 1024,
             judged_body: ReadLimit::default(),
@@ -246,6 +250,28 @@ impl RefreshPolicy {
         self
     }
 
+    // ===== with a store =====
+
+    /// How long one call of the [store](crate::store::TokenStore) may take. Default: 3 s, which leaves a lease of 10 s
+    /// alive while one is lost.
+    ///
+    /// # Errors
+    /// When it is zero or longer than a year.
+    pub fn store_timeout(mut self, limit: Duration) -> Result<Self, InvalidPolicy> {
+        self.store_timeout = at_most_a_year("store_timeout", not_zero("store_timeout", limit)?)?;
+        Ok(self)
+    }
+
+    /// Whether a login or refresh may go on while the store cannot be used: without a lease, and although the last token
+    /// set has not been stored yet. Whoever says `true` for single-use refresh tokens accepts that two processes spend the
+    /// same one, which signs the account out with most servers. Default: only where refresh tokens may be used
+    /// [more than once](crate::Provider::single_use).
+    #[must_use]
+    pub fn refresh_without_store(mut self, allow: bool) -> Self {
+        self.refresh_without_store = Some(allow);
+        self
+    }
+
     // ===== how much is read =====
 
     /// How long a token answer may be, in bytes; a longer one is malformed. Default: 1 MiB, and the providers of this crate
@@ -279,6 +305,10 @@ impl RefreshPolicy {
     pub fn rejected_answer(mut self, bytes: u64, time: Duration) -> Result<Self, InvalidPolicy> {
         self.rejected_answer = bounds("rejected_answer", bytes, time)?;
         Ok(self)
+    }
+
+    pub(crate) fn may_go_on_without_store(&self, single_use: bool) -> bool {
+        self.refresh_without_store.unwrap_or(!single_use)
     }
 
     pub(crate) fn roll(&self) -> f64 {

@@ -17,8 +17,9 @@ use crate::{
         lifetime::{Lifetime, Moment},
         policy::RefreshPolicy,
         skew::Skew,
+        sync::{Sync, Unsaved},
     },
-    token::{Generation, TokenSet},
+    token::{Generation, TokenSet, Version},
 };
 
 /// Everything a session knows, replaced as a whole, so that every reader sees one generation.
@@ -41,6 +42,8 @@ pub(crate) struct Snapshot {
     pub(crate) flights: u64,
     /// The last failure for this generation.
     pub(crate) failure: Option<Remembered>,
+    /// How far a store agrees with this.
+    pub(crate) sync: Sync,
     /// What a refresh of this generation brought when it had ended already. It is never sent, but it has taken the place
     /// of the refresh token that it was granted for.
     ended: Option<Arc<TokenSet>>,
@@ -176,6 +179,17 @@ impl Snapshot {
         self.forget();
     }
 
+    /// Puts a grant in place, which the store holds as `version`, or does not hold yet.
+    pub(crate) fn install_granted(&mut self, token: Arc<Issued>, unsaved: Option<Unsaved>, version: Option<Version>) {
+        self.install(token);
+        self.sync.initial = None;
+        self.sync.unsaved = if version.is_some() { None } else { unsaved };
+        if let Some(version) = version {
+            self.generation = version.generation;
+            self.agree(version);
+        }
+    }
+
     /// Takes the token set away.
     pub(crate) fn sign_out(&mut self) {
         self.generation = self.generation.next();
@@ -189,9 +203,13 @@ impl Snapshot {
     pub(crate) fn keep_ended(&mut self, token: TokenSet) {
         self.ended = Some(Arc::new(token));
         self.spending = false;
+        if self.sync.version.is_some() {
+            // The others must not take it for the set that it follows.
+            self.generation = self.generation.next();
+        }
     }
 
-    fn forget(&mut self) {
+    pub(super) fn forget(&mut self) {
         self.ended = None;
         self.rejected = false;
         self.refresh_refused = false;

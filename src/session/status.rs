@@ -8,6 +8,7 @@ use crate::{
     clock::Now,
     error::{ErrorKind, RefreshFailure},
     session::{lifetime::Freshness, state::Snapshot},
+    store::StoreError,
     token::Generation,
 };
 
@@ -32,6 +33,9 @@ pub struct Status {
     pub flights: u64,
     /// How often rejected requests have been sent again since then.
     pub replays: u64,
+    /// Whether the store does not hold the token set yet, or that the session is signed out: a program that ends now
+    /// may lose it. Always `false` without a store.
+    pub unsaved: bool,
 }
 
 /// The state of a session, in one word.
@@ -75,6 +79,18 @@ pub enum Event {
         /// Why, and when the next try is due.
         failure: RefreshFailure,
     },
+    /// The store could not be written. The token set is in use all the same, and the write is tried again.
+    StoreFailed {
+        /// The number of what the store does not hold yet.
+        generation: Generation,
+        /// Why.
+        error: StoreError,
+    },
+    /// The store holds by now what it could not be given before.
+    Saved {
+        /// The number of what it holds.
+        generation: Generation,
+    },
 }
 
 /// A subscription to the events of a session.
@@ -103,6 +119,7 @@ impl Status {
             retry_at: failure.and_then(|remembered| remembered.failure.retry_at()),
             flights: state.flights,
             replays,
+            unsaved: state.sync.unsaved.is_some(),
         }
     }
 }

@@ -90,13 +90,23 @@ impl<P: Provider> Session<P> {
         }
     }
 
-    /// Waits until no flight is under way, so that a program can end without losing a rotated token. Stop what asks for
-    /// tokens first, a [keeper](Self::keep_fresh) too: it may start the next one.
+    /// Waits until no flight is under way and everything is stored, so that a program can end without losing a rotated
+    /// token. Stop what asks for tokens first, a [keeper](Self::keep_fresh) too: it may start the next one. A store that
+    /// stays away is waited for as long as that takes: put a time limit around it, and ask
+    /// [`status`](Self::status) what is not stored.
     pub async fn settled(&self) {
+        let mut has_tried = false;
         loop {
-            let Some(ticket) = self.current().flight.as_ref().map(Flight::ticket) else { return };
-            let _ = ticket.await;
-            self.give_up_lost();
+            if let Some(flight) = self.current().flight.as_ref().map(Flight::ticket) {
+                let _ = flight.await;
+                self.give_up_lost();
+                continue;
+            }
+            if !std::mem::replace(&mut has_tried, true) {
+                self.save_soon();
+            }
+            let Some(saving) = self.current().sync.saving.as_ref().map(Flight::ticket) else { return };
+            let _ = saving.await;
         }
     }
 }

@@ -181,7 +181,7 @@ impl Stored {
 /// A number as a store keeps it.
 impl From<u64> for Generation {
     fn from(number: u64) -> Self {
-        Self(number)
+        Self { number, edition: 0 }
     }
 }
 

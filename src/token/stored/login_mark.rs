@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use bytes::Bytes;
+use http::Request;
 use serde::{Deserialize, Deserializer, de::Error};
 
 /// A login that the server refused, as a keyed hash of the request that asked for it.
@@ -17,21 +19,41 @@ pub struct LoginMark {
 }
 
 impl LoginMark {
-    /// Marks `login`, which is everything that one request for it says.
-    pub(crate) fn new(login: &[u8], key: [u8; 32]) -> Self {
-        Self { key, hash: *blake3::keyed_hash(&key, login).as_bytes() }
+    /// Marks the login that `request` asks for; `provider` is whose login it is.
+    pub(crate) fn new(provider: &str, request: &Request<Bytes>, key: [u8; 32]) -> Self {
+        Self { key, hash: hash(provider, request, &key) }
     }
 
-    /// Whether this is that login.
-    pub(crate) fn is_of(&self, login: &[u8]) -> bool {
+    /// Whether this is the login that `request` asks for. The request must have been made for the same
+    /// [context](crate::provider::Context).
+    pub(crate) fn is_of(&self, provider: &str, request: &Request<Bytes>) -> bool {
         // Compared in constant time by the hash's own type.
-        blake3::keyed_hash(&self.key, login) == self.hash
+        blake3::Hash::from_bytes(self.hash) == blake3::Hash::from_bytes(hash(provider, request, &self.key))
     }
 
     fn parse(text: &str) -> Option<Self> {
         let (key, hash) = text.split_once(':')?;
         Some(Self { key: digits(key)?, hash: digits(hash)? })
     }
+}
+
+/// Each part with its length before it, so that no two requests read the same.
+fn hash(provider: &str, request: &Request<Bytes>, key: &[u8; 32]) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new_keyed(key);
+    let mut part = |part: &[u8]| {
+        hasher.update(&(part.len() as u64).to_le_bytes()).update(part);
+    };
+    part(provider.as_bytes());
+    part(request.method().as_str().as_bytes());
+    part(request.uri().to_string().as_bytes());
+    let mut headers: Vec<_> = request.headers().iter().collect();
+    headers.sort_by_key(|(name, _)| name.as_str());
+    for (name, value) in headers {
+        part(name.as_str().as_bytes());
+        part(value.as_bytes());
+    }
+    part(request.body());
+    hasher.finalize().into()
 }
 
 fn digits(text: &str) -> Option<[u8; 32]> {

@@ -1,0 +1,152 @@
+//! A lease that a session holds: for how long by its own clocks, renewed while it works, given back at the end.
+
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::Poll,
+    time::Duration,
+};
+
+use crate::{
+    clock::{Clock, Now},
+    provider::Provider,
+    rt::{self, NotInTime},
+    session::{Session, lifetime::Moment},
+    store::{Lease, StoreError, StoreErrorKind, StoreFuture, Swap, TokenStore},
+    token::{Fence, Stored, Version},
+};
+
+/// Given back when it is dropped, as far as there is a runtime left to do so.
+pub(crate) struct Held {
+    lease: Option<Arc<dyn Lease>>,
+    clock: Arc<dyn Clock>,
+    timeout: Duration,
+    /// When it ends, unless it is renewed. Reached as soon as either clock says so.
+    end: Mutex<Option<Moment>>,
+}
+
+/// What is left of a lease's time at its last use: between a look at the clocks and the first byte of a request there is
+/// no telling how long a machine is stopped.
+const RESERVE: u32 = 10;
+
+/// How soon, and how late, one that waits for a lease asks for it again when nobody wakes it.
+const POLL: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(250));
+
+impl<P: Provider> Session<P> {
+    /// Waits for the lease. Before each try it looks at what is stored; `None` when that `is_enough`.
+    pub(in crate::session) async fn lease<E: From<StoreError>>(
+        &self,
+        store: &Arc<dyn TokenStore>,
+        mut is_enough: impl FnMut(Option<&Stored>) -> Result<bool, E>,
+    ) -> Result<Option<Held>, E> {
+        let (clock, timeout) = (&self.0.clock, self.policy().store_timeout);
+        let (mut pause, longest) = POLL;
+        loop {
+            // Before the look, so that no change behind it is missed.
+            let changed = store.changed();
+            let stored = call(store.load(), timeout).await?;
+            if is_enough(stored.as_ref())? {
+                return Ok(None);
+            }
+            let (asked, above) = (clock.now(), self.current().sync.fence);
+            if let Some(lease) = call(store.try_lease(above), timeout).await? {
+                return Ok(Some(Held::new(lease, Arc::clone(clock), asked, timeout)));
+            }
+            // Woken or not, it looks.
+            let _ = rt::timeout(pause, changed).await;
+            pause = (pause * 2).min(longest);
+        }
+    }
+}
+
+impl Held {
+    /// A lease that was asked for at `asked`: it began no sooner.
+    pub(crate) fn new(lease: Box<dyn Lease>, clock: Arc<dyn Clock>, asked: Now, timeout: Duration) -> Self {
+        let end = end(&*lease, asked);
+        Self { lease: Some(lease.into()), clock, timeout, end: Mutex::new(end) }
+    }
+
+    pub(crate) fn fence(&self) -> Option<Fence> {
+        self.lease.as_ref().map(|lease| lease.fence())
+    }
+
+    /// Whether it holds by both of our clocks.
+    pub(crate) fn holds(&self) -> bool {
+        let end = *self.end.lock().unwrap_or_else(PoisonError::into_inner);
+        self.lease.is_some() && end.is_none_or(|end| !end.is_reached(self.clock.now()))
+    }
+
+    /// Does `work`, and renews the lease meanwhile.
+    pub(crate) async fn during<T>(&self, work: impl Future<Output = T>) -> T {
+        let (mut work, mut renewals) = (pin!(work), pin!(self.renew()));
+        poll_fn(|cx| {
+            let done = work.as_mut().poll(cx);
+            if done.is_pending() {
+                // It never ends.
+                let _ = renewals.as_mut().poll(cx);
+            }
+            done
+        })
+        .await
+    }
+
+    /// Renews it every third of its time. One that cannot be renewed is left to end.
+    async fn renew(&self) {
+        while let Some((lease, lasts)) = self.lease.as_ref().and_then(|lease| Some((lease, lease.lasts()?))) {
+            let Some(third) = rt::sleep(lasts / 3) else { break };
+            third.await;
+            let asked = self.clock.now();
+            match call(lease.renew(), self.timeout).await {
+                Ok(()) => *self.end.lock().unwrap_or_else(PoisonError::into_inner) = end(&**lease, asked),
+                Err(error) => tracing::warn!(%error, "the lease could not be renewed"),
+            }
+        }
+        poll_fn(|_| Poll::Pending).await
+    }
+
+    /// Replaces what is stored, as [`Lease::save`].
+    pub(crate) async fn save(&self, over: Option<Version>, stored: &Stored) -> Result<Swap, StoreError> {
+        let Some(lease) = &self.lease else { return Err(StoreError::new(StoreErrorKind::Lost, "the lease is over")) };
+        match stored.signed_out_since {
+            Some(_) => call(lease.clear(over, stored), self.timeout).await,
+            None => call(lease.save(over, stored), self.timeout).await,
+        }
+    }
+
+    /// Gives it back.
+    pub(crate) async fn release(mut self) {
+        if let Some(lease) = self.lease.take() {
+            give_back(lease, self.timeout).await;
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(lease) = self.lease.take() {
+            // Where there is no runtime any more, the lease ends by itself.
+            let _ = rt::spawn(give_back(lease, self.timeout));
+        }
+    }
+}
+
+async fn give_back(lease: Arc<dyn Lease>, timeout: Duration) {
+    if let Err(error) = call(lease.release(), timeout).await {
+        tracing::debug!(%error, "the lease ends by itself");
+    }
+}
+
+fn end(lease: &dyn Lease, asked: Now) -> Option<Moment> {
+    let lasts = lease.lasts()?;
+    Some(Moment::after(asked, lasts.saturating_sub(lasts / RESERVE)))
+}
+
+/// One call of a store, which may take so long.
+pub(crate) async fn call<T>(call: StoreFuture<'_, T>, timeout: Duration) -> Result<T, StoreError> {
+    match rt::timeout(timeout, call).await {
+        Ok(answer) => answer,
+        Err(NotInTime::Elapsed) => Err(StoreError::new(StoreErrorKind::TimedOut, "the store did not answer in time")),
+        Err(NotInTime::NoTimer) => Err(StoreError::new(StoreErrorKind::Unavailable, "there is no timer")),
+    }
+}

@@ -1,0 +1,150 @@
+//! What could not be stored at once is stored later.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    provider::Provider,
+    rt,
+    session::{
+        Event, Session,
+        driver::{Held, call},
+        flight::Flight,
+        state::Snapshot,
+        sync::Standing,
+    },
+    store::{StoreError, StoreErrorKind, Swap, TokenStore},
+    token::Stored,
+};
+
+/// How long it rests after one failure, and at most.
+const REST: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+
+/// Longer than anybody waits for a task that tries until it succeeds.
+const FOREVER: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+
+/// A task that saves. However it ends, whoever waits for it is told.
+struct Saver<P: Provider> {
+    session: Session<P>,
+    flight: Flight,
+}
+
+impl<P: Provider> Session<P> {
+    /// Has a task store what is not stored yet, if there is something, and a runtime.
+    pub(super) fn save_soon(&self) {
+        let Some(store) = self.0.store.as_ref().filter(|_| rt::is_there()) else { return };
+        let departing = self.transition(|state| {
+            let is_due = state.sync.unsaved.is_some() && state.sync.saving.is_none();
+            let flight = is_due.then(|| state.sync.saving.insert(Flight::new(FOREVER, false)).clone());
+            (flight, None)
+        });
+        if let Some(flight) = departing {
+            let (saver, store) = (Saver { session: self.clone(), flight }, Arc::clone(store));
+            // Where it cannot be spawned it is dropped, and that is its end.
+            let _ = rt::spawn(async move { saver.save(&store).await });
+            self.watch();
+        }
+    }
+
+    /// Tells subscribers that the store could not be written.
+    pub(super) fn store_failed(&self, error: StoreError) {
+        tracing::warn!(%error, "the token set could not be stored");
+        self.transition(|state| ((), Some(Event::StoreFailed { generation: state.generation, error })));
+    }
+
+    /// Stores what is not stored yet, under a lease, or lets it go for what is stored. `stored` is what the store holds, and
+    /// then what it holds afterwards.
+    pub(super) async fn save_unsaved(&self, held: &Held, stored: &mut Option<Stored>) -> Result<(), StoreError> {
+        let state = self.0.current.load_full();
+        let Some(unsaved) = state.sync.unsaved else { return Ok(()) };
+        let standing = unsaved.beside(stored.as_ref());
+        if standing == Standing::Missing {
+            let next = self.unsaved_form(&state, held, stored.as_ref());
+            if held.save(stored.as_ref().map(Stored::version), &next).await? == Swap::Conflict {
+                return Err(StoreError::new(StoreErrorKind::Busy, "what is stored keeps changing"));
+            }
+            *stored = Some(next);
+        }
+        let seen = (state.generation, unsaved);
+        self.transition(|state| {
+            // The application may have changed its mind meanwhile.
+            if state.sync.unsaved.is_none_or(|unsaved| (state.generation, unsaved) != seen) {
+                return ((), None);
+            }
+            state.sync.unsaved = None;
+            let Some(stored) = stored.as_ref().filter(|_| standing != Standing::Outdated) else { return ((), None) };
+            state.generation = stored.generation;
+            state.agree(stored.version());
+            ((), Some(Event::Saved { generation: state.generation }))
+        });
+        Ok(())
+    }
+
+    /// What is to be stored, over what is `found`.
+    fn unsaved_form(&self, state: &Snapshot, held: &Held, found: Option<&Stored>) -> Stored {
+        let mut stored = state.to_store(found, self.now_in(state).wall);
+        if let Some(found) = found.filter(|found| found.generation.get() >= stored.generation.get()) {
+            stored.generation = found.generation.after(stored.generation);
+        }
+        stored.fence = held.fence();
+        // What our login has brought speaks for it.
+        if !state.login_refused && self.login().is_some_and(|login| self.is_refused(Some(&stored), &login)) {
+            stored.login_refused = None;
+        }
+        stored
+    }
+}
+
+impl<P: Provider> Saver<P> {
+    async fn save(self, store: &Arc<dyn TokenStore>) {
+        let (mut rest, longest) = REST;
+        while self.is_needed() {
+            let deadline = self.session.policy().flight_deadline;
+            let saved = match rt::timeout(deadline, self.try_to_save(store)).await {
+                Ok(saved) => saved,
+                Err(_) => Err(StoreError::new(StoreErrorKind::Busy, "another process holds the lease")),
+            };
+            let Err(error) = saved else { continue };
+            self.session.store_failed(error);
+            let Some(pause) = rt::sleep(rest) else { break };
+            pause.await;
+            rest = (rest * 2).min(longest);
+        }
+    }
+
+    /// In one step, so that what comes to be saved finds a saver, or starts one.
+    fn is_needed(&self) -> bool {
+        self.session.transition(|state| {
+            let is_needed = state.sync.unsaved.is_some();
+            if !is_needed {
+                state.sync.saving = None;
+            }
+            (is_needed, None)
+        })
+    }
+
+    async fn try_to_save(&self, store: &Arc<dyn TokenStore>) -> Result<(), StoreError> {
+        // A flight may save it first.
+        let is_saved = |_: Option<&Stored>| Ok(self.session.current().sync.unsaved.is_none());
+        let Some(held) = self.session.lease(store, is_saved).await? else { return Ok(()) };
+        let saved = held.during(async {
+            let mut stored = call(store.load(), self.session.policy().store_timeout).await?;
+            self.session.save_unsaved(&held, &mut stored).await?;
+            Ok(stored)
+        });
+        let saved: Result<_, StoreError> = saved.await;
+        held.release().await;
+        // What it has given way to is not lost on this session.
+        let _ = self.session.take_over(saved?.as_ref(), None);
+        Ok(())
+    }
+}
+
+impl<P: Provider> Drop for Saver<P> {
+    fn drop(&mut self) {
+        self.session.transition(|state| {
+            let ours = state.sync.saving.take_if(|saving| saving.is(&self.flight));
+            (drop(ours), None)
+        });
+        self.flight.land(Ok(None));
+    }
+}

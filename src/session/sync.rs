@@ -1,0 +1,136 @@
+//! How a session's state and what its store holds agree: pure.
+
+use std::{sync::Arc, time::SystemTime};
+
+use crate::{
+    session::{
+        Event,
+        flight::Flight,
+        state::{Issued, Snapshot},
+    },
+    token::{Fence, Stored, TokenSet, Version},
+};
+
+/// What a session knows of its store.
+#[derive(Clone, Default)]
+pub(crate) struct Sync {
+    /// What the store held when it last agreed with this session. `None`: nothing was ever seen in it.
+    pub(crate) version: Option<Version>,
+    /// The largest fencing token that was seen in it.
+    pub(crate) fence: Option<Fence>,
+    /// What the store does not hold yet.
+    pub(crate) unsaved: Option<Unsaved>,
+    /// The task that is about to write it, as whoever waits for it sees it.
+    pub(crate) saving: Option<Flight>,
+    /// The token set to begin with, should the store turn out to hold nothing.
+    pub(crate) initial: Option<Arc<TokenSet>>,
+}
+
+/// Why the store does not hold what this session has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unsaved {
+    /// It was granted and could not be stored. It goes over what was stored then, and over what older leases wrote.
+    Granted { over: Option<Version>, fence: Option<Fence> },
+    /// The application set it, or signed out: it goes over everything.
+    Changed,
+    /// The application began with it, and the store could not be read: it goes over nothing.
+    Initial,
+}
+
+/// How what is not stored stands to what is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It is to be written.
+    Missing,
+    /// It was written after all: only the answer was lost.
+    Stored,
+    /// Something newer is stored.
+    Outdated,
+}
+
+impl Unsaved {
+    pub(crate) fn beside(self, found: Option<&Stored>) -> Standing {
+        let Some(found) = found else { return Standing::Missing };
+        match self {
+            Self::Changed => Standing::Missing,
+            Self::Initial => Standing::Outdated,
+            Self::Granted { over, fence } => {
+                // The same token set, whatever others have noted of it.
+                let is_before = over.is_some_and(|over| {
+                    over == found.version() || (over.generation == found.generation && found.fence.is_some())
+                });
+                match (found.fence, fence) {
+                    _ if is_before => Standing::Missing,
+                    (Some(found), Some(ours)) if found == ours => Standing::Stored,
+                    (Some(found), Some(ours)) if found < ours => Standing::Missing,
+                    _ => Standing::Outdated,
+                }
+            }
+        }
+    }
+}
+
+impl Snapshot {
+    /// Whether `stored` says less than this session has seen: the store was flushed, or restored from an old copy.
+    pub(crate) fn knows_better_than(&self, stored: Option<&Stored>) -> bool {
+        match stored {
+            None => self.sync.version.is_some(),
+            Some(stored) if stored.token.is_none() && stored.signed_out_since.is_none() => self.token.is_some(),
+            // A number that people or other programs wrote has no age.
+            Some(stored) => stored.fence.zip(self.sync.fence).is_some_and(|(stored, seen)| stored < seen),
+        }
+    }
+
+    /// From now on the store holds this under `version`.
+    pub(crate) fn agree(&mut self, version: Version) {
+        self.sync.version = Some(version);
+        self.sync.fence = self.sync.fence.max(version.fence);
+    }
+
+    /// Whether `stored` is the token set that is in place, whatever else is noted of it.
+    fn is_same_set(&self, stored: &Stored) -> bool {
+        stored.fence.is_some() && self.sync.version.is_some_and(|known| known.generation == stored.generation)
+    }
+
+    /// Takes over what a store holds. `issued` is its token set, and `login_refused` whether it says that of our login. A
+    /// flight in progress goes on.
+    pub(crate) fn adopt(&mut self, stored: &Stored, issued: Option<Arc<Issued>>, login_refused: bool) -> Option<Event> {
+        let is_same_set = self.is_same_set(stored);
+        let says_nothing = issued.is_none() && stored.signed_out_since.is_none();
+        self.agree(stored.version());
+        self.sync.unsaved = None;
+        self.sync.initial = None;
+        if is_same_set || says_nothing {
+            self.login_refused |= login_refused;
+            self.refresh_refused |= stored.refresh_refused_since.is_some();
+            self.spending &= stored.spending_since.is_some() || says_nothing;
+            return None;
+        }
+        let flight = self.flight.take();
+        self.generation = stored.generation.apart_from(self.generation);
+        self.token = issued;
+        self.signed_out = self.token.is_none();
+        self.forget();
+        self.login_refused = login_refused;
+        self.refresh_refused = stored.refresh_refused_since.is_some();
+        self.flight = flight;
+        Some(match self.signed_out {
+            true => Event::SignedOut { generation: self.generation },
+            false => Event::TokenChanged { generation: self.generation },
+        })
+    }
+
+    /// What the store is to hold of this state, but for who writes it. `found` is what it holds.
+    pub(crate) fn to_store(&self, found: Option<&Stored>, now: SystemTime) -> Stored {
+        let generation = self.generation.get().into();
+        let mut stored = match self.renewed_from() {
+            Some(token) => Stored::new(token.clone(), generation),
+            None if self.signed_out => Stored::signed_out(generation, now),
+            None => Stored::nothing(generation),
+        };
+        stored.spending_since = self.spending.then_some(now);
+        stored.refresh_refused_since = self.refresh_refused.then_some(now);
+        stored.login_refused = found.and_then(|found| found.login_refused);
+        stored
+    }
+}
