@@ -5,10 +5,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
-use tower_auth_refresh::token::{Expiry, ExposeSecret, Stored, StoredError, TokenSet};
+use tower_auth_refresh::token::{Expiry, ExposeSecret, Fence, Stored, StoredError, TokenSet};
 use tower_auth_refresh_fuzz::{byte, stored};
 
-const MEMBERS: [&str; 11] = [
+const MEMBERS: [&str; 15] = [
     "version",
     "generation",
     "access_token",
@@ -18,11 +18,15 @@ const MEMBERS: [&str; 11] = [
     "expires_at_ms",
     "refresh_at_ms",
     "refresh_expires_at_ms",
+    "fence",
     "spending_ms",
+    "refresh_refused_ms",
+    "signed_out_ms",
+    "login_refused",
     "extra",
 ];
 
-const REASONS: [&str; 9] = [
+const REASONS: [&str; 11] = [
     "is missing",
     "is not known",
     "stands twice",
@@ -30,6 +34,8 @@ const REASONS: [&str; 9] = [
     "is not a whole number",
     "is not a time in whole milliseconds since 1970",
     "is neither \"never\" nor a time in whole milliseconds since 1970",
+    "is not a salt and a hash in hexadecimal digits",
+    "stands beside a token",
     "is not an object, repeats a member or is nested too deeply",
     "is nested too deeply",
 ];
@@ -49,9 +55,19 @@ fn check_read(json: &[u8]) {
             let members = other.as_object().expect("what reads is an object");
             assert!(members.keys().all(|name| MEMBERS.contains(&&**name)), "a member was passed over");
             assert_eq!(other["version"].as_u64(), Some(1));
-            assert_eq!(other["access_token"].as_str(), Some(stored.token.access_token().expose_secret()));
-            assert!(!stored.token.access_token().expose_secret().is_empty());
-            assert_eq!(other["expires_at_ms"].as_u64().map(milliseconds), stored.token.expiry().time());
+            assert_eq!(other["fence"].as_u64().map(Fence::from), stored.fence);
+            assert_eq!(other["signed_out_ms"].as_u64().map(milliseconds), stored.signed_out_since);
+            let token = stored.token.as_ref();
+            let access_token = token.map(|token| token.access_token().expose_secret());
+            assert_eq!(other["access_token"].as_str(), access_token);
+            assert_ne!(access_token, Some(""));
+            assert_eq!(
+                other["expires_at_ms"].as_u64().map(milliseconds),
+                token.and_then(|token| token.expiry().time())
+            );
+            // There is a token, or a reason why there is none.
+            let is_signed_out = stored.signed_out_since.is_some();
+            assert!(if token.is_some() { !is_signed_out } else { is_signed_out || stored.login_refused.is_some() });
             stored::assert_writes_back(&stored);
         }
         Err(error) => check_error(&error),
@@ -78,7 +94,7 @@ fn check_error(error: &StoredError) {
     }
 }
 
-/// Any token set: times with their nanoseconds, on both sides of the epoch, and texts of any characters.
+/// Any token set, or a tombstone: times with their nanoseconds, on both sides of the epoch, and texts of any characters.
 fn check_written(mut data: &[u8]) {
     let which = u16::from_be_bytes([byte(&mut data), byte(&mut data)]);
     let has = |bit: u32| which & (1 << bit) != 0;
@@ -90,7 +106,8 @@ fn check_written(mut data: &[u8]) {
         let time = if has(bit + 8) { UNIX_EPOCH.checked_sub(offset) } else { UNIX_EPOCH.checked_add(offset) };
         time.filter(|_| has(bit))
     };
-    let times = [time(0), time(1), time(2), time(3), time(4)];
+    let times = [time(0), time(1), time(2), time(3), time(4), time(6), time(7)];
+    let fence = has(13).then(|| number().into());
     let mut texts = data.split(|byte| *byte == 0).map(String::from_utf8_lossy).map(String::from);
     let mut token = TokenSet::new(texts.next().unwrap_or_default());
     let with = |set: TokenSet, time: Option<SystemTime>, f: fn(TokenSet, SystemTime) -> TokenSet| match time {
@@ -114,8 +131,14 @@ fn check_written(mut data: &[u8]) {
         let value = serde_json::from_str(&text).unwrap_or(Value::from(&*text));
         token = token.with_extra(text, value);
     }
-    let mut set = Stored::new(token, generation);
-    set.spending_since = times[4];
+    let mut set = match times[6] {
+        Some(since) => Stored::signed_out(generation, since),
+        None => Stored::new(token, generation),
+    };
+    set.fence = fence;
+    if set.token.is_some() {
+        (set.spending_since, set.refresh_refused_since) = (times[4], times[5]);
+    }
     check_rounded(&set);
 }
 
@@ -123,22 +146,15 @@ fn check_rounded(set: &Stored) {
     let json = match set.to_json() {
         Ok(json) => json,
         Err(error) => {
-            let token = &set.token;
-            let secrets = [Some(token.access_token()), token.refresh_token(), token.signing_key()];
-            let is_empty = secrets.into_iter().flatten().any(|secret| secret.expose_secret().is_empty());
+            let is_empty = secrets(set).into_iter().flatten().any(|secret| secret.is_empty());
             assert!(is_empty || error.field() == Some("extra"), "{error}");
             return;
         }
     };
     let read = Stored::from_json(json.expose_secret().as_bytes()).expect("what was written can be read");
     assert_eq!(read.to_json().expect("as the first time").expose_secret(), json.expose_secret());
-    assert_eq!((read.generation, read.token.extra()), (set.generation, set.token.extra()));
-    assert_eq!(read.token.access_token().expose_secret(), set.token.access_token().expose_secret());
-    let times = |set: &Stored| {
-        let token = &set.token;
-        let times = [token.issued_at(), token.expiry().time(), token.refresh_at(), token.refresh_expires_at()];
-        [times[0], times[1], times[2], times[3], set.spending_since]
-    };
+    assert_eq!((read.version(), secrets(&read)), (set.version(), secrets(set)));
+    assert_eq!(read.token.as_ref().map(TokenSet::extra), set.token.as_ref().map(TokenSet::extra));
     for (before, after) in times(set).into_iter().zip(times(&read)) {
         assert_eq!(before.is_some(), after.is_some());
         let (Some(before), Some(after)) = (before, after) else { continue };
@@ -147,6 +163,29 @@ fn check_rounded(set: &Stored) {
             assert!(before.duration_since(after).is_ok_and(|lost| lost < Duration::from_millis(1)));
         }
     }
+}
+
+fn secrets(set: &Stored) -> [Option<&str>; 3] {
+    let token = set.token.as_ref();
+    [
+        token.map(|token| token.access_token()),
+        token.and_then(|token| token.refresh_token()),
+        token.and_then(|token| token.signing_key()),
+    ]
+    .map(|secret| secret.map(|secret| secret.expose_secret()))
+}
+
+fn times(set: &Stored) -> [Option<SystemTime>; 7] {
+    let token = set.token.as_ref();
+    [
+        token.and_then(TokenSet::issued_at),
+        token.and_then(|token| token.expiry().time()),
+        token.and_then(TokenSet::refresh_at),
+        token.and_then(TokenSet::refresh_expires_at),
+        set.spending_since,
+        set.refresh_refused_since,
+        set.signed_out_since,
+    ]
 }
 
 fn milliseconds(count: u64) -> SystemTime {

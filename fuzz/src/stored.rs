@@ -2,16 +2,18 @@
 
 use tower_auth_refresh::token::{ExposeSecret, SecretString, Stored};
 
-/// Everything of a token set, to be compared.
+/// Everything that is stored, to be compared.
 pub fn parts(stored: &Stored) -> impl PartialEq + std::fmt::Debug + use<> {
     let exposed = |secret: Option<&SecretString>| secret.map(|secret| secret.expose_secret().to_owned());
-    let token = &stored.token;
-    (
-        (stored.generation, stored.spending_since),
-        [exposed(Some(token.access_token())), exposed(token.refresh_token()), exposed(token.signing_key())],
-        (token.issued_at(), token.expiry(), token.refresh_at(), token.refresh_expires_at()),
-        token.extra().clone(),
-    )
+    let token = stored.token.as_ref().map(|token| {
+        (
+            [exposed(Some(token.access_token())), exposed(token.refresh_token()), exposed(token.signing_key())],
+            (token.issued_at(), token.expiry(), token.refresh_at(), token.refresh_expires_at()),
+            token.extra().clone(),
+        )
+    });
+    let since = [stored.spending_since, stored.refresh_refused_since, stored.signed_out_since];
+    (stored.version(), since, stored.login_refused.map(|mark| mark.to_string()), token)
 }
 
 /// Writes what was read, and reads it again.

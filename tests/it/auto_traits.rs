@@ -30,8 +30,9 @@ use tower_auth_refresh::{
     providers,
     replay::{Buffered, CloneBody, Never, ReplayBody},
     session::{Condition, Event, Events, InvalidPolicy, RefreshPolicy, SessionBuilder, Status},
+    store::{Lease, StoreError, StoreErrorKind, Swap, TokenStore},
     test_util,
-    token::{Expiry, Generation, SecretString, Stored, StoredError, TokenSet},
+    token::{Expiry, Fence, Generation, LoginMark, SecretString, Stored, StoredError, TokenSet, Version},
 };
 
 use crate::support::{Body, Counts, Place, TestProvider, World, client, get, send, session, text};
@@ -141,7 +142,7 @@ fn the_servers_of_tests_can_be_cloned_and_shared_between_threads() {
 fn values_can_be_copied_and_go_everywhere() {
     assert_is!(Send, Sync, Unpin, Copy, UnwindSafe, RefUnwindSafe, fmt::Debug;
         Buffered, CloneBody, Never, Credentials, SystemClock, Now, Condition, InvalidPolicy, ErrorKind, FailureClass, InvalidCredential,
-        Expiry, Generation, Grant<'_>, GrantKind, Reason, Verdict, provider::Context, ProviderErrorKind,
+        Expiry, Generation, Fence, Version, LoginMark, StoreErrorKind, Swap, Grant<'_>, GrantKind, Reason, Verdict, provider::Context, ProviderErrorKind,
         providers::BodyFormat, providers::Language, providers::Place, providers::RefreshIn, providers::RefreshWith,
     );
 }
@@ -149,7 +150,7 @@ fn values_can_be_copied_and_go_everywhere() {
 #[test]
 fn tokens_settings_and_reports_can_be_cloned_and_go_everywhere() {
     assert_is!(Send, Sync, Unpin, Clone, UnwindSafe, RefUnwindSafe, fmt::Debug;
-        TokenSet, Stored, StoredError, SecretString, Credential, RefreshPolicy, Status, Event, RefreshFailure, ProviderError,
+        TokenSet, Stored, StoredError, StoreError, SecretString, Credential, RefreshPolicy, Status, Event, RefreshFailure, ProviderError,
         TargetUri, providers::Accuat, providers::Kanfang, providers::Quectel, providers::Action, providers::UserDomain,
     );
     assert_is!(Send, Sync, Unpin, Clone, fmt::Debug; providers::FashionWorld);
@@ -170,7 +171,7 @@ fn what_holds_foreign_code_does_not_promise_to_be_unwind_safe() {
 
 #[test]
 fn every_error_is_a_proper_error() {
-    assert_is!(StdError, Send, Sync; Error, RefreshFailure, ProviderError, InvalidCredential, InvalidPolicy, StoredError);
+    assert_is!(StdError, Send, Sync; Error, RefreshFailure, ProviderError, InvalidCredential, InvalidPolicy, StoredError, StoreError);
     assert_is!(Into<BoxError>; Error, RefreshFailure, ProviderError);
 }
 
@@ -274,7 +275,7 @@ fn the_error_of_a_response_body_is_that_of_the_inner_body() {
 
 // ===== providers as objects =====
 
-const _: fn(&dyn Provider, &dyn Clock) = |_, _| {};
+const _: fn(&dyn Provider, &dyn Clock, &dyn TokenStore, &dyn Lease) = |_, _, _, _| {};
 
 #[tokio::test]
 async fn a_session_whose_provider_is_chosen_at_run_time_logs_in_refreshes_and_replays() {

@@ -8,7 +8,19 @@ use super::*;
 const FULL: &str = concat!(
     r#"{"version":1,"generation":7,"access_token":"access-1","refresh_token":"refresh-1","signing_key":"key-1","#,
     r#""issued_at_ms":1750000000000,"expires_at_ms":1750007200000,"refresh_at_ms":1750005400000,"#,
-    r#""refresh_expires_at_ms":1752592000000,"spending_ms":1750005400123,"extra":{"user":{"id":[1,2.5,null]}}}"#,
+    r#""refresh_expires_at_ms":1752592000000,"fence":1750005400100,"spending_ms":1750005400123,"#,
+    r#""refresh_refused_ms":1750005400456,"login_refused":"#,
+    r#""77686174732074686520456c7669736820776f726420666f7220667269656e64:"#,
+    r#"39e67b76b5a007d4921969779fe666da67b5213b096084ab674742f0d5ec62b9","#,
+    r#""extra":{"user":{"id":[1,2.5,null]}}}"#,
+);
+
+/// A refused login and a key, and what the algorithm's own test vectors make of them.
+const LOGIN: &[u8] = &[0, 1, 2];
+const KEY: &[u8; 32] = b"whats the Elvish word for friend";
+const MARK: &str = concat!(
+    "77686174732074686520456c7669736820776f726420666f7220667269656e64:",
+    "39e67b76b5a007d4921969779fe666da67b5213b096084ab674742f0d5ec62b9",
 );
 
 fn at(milliseconds: u64) -> SystemTime {
@@ -24,7 +36,13 @@ fn full() -> Stored {
         .with_refresh_at(at(1_750_005_400_000))
         .with_refresh_expires_at(at(1_752_592_000_000))
         .with_extra("user", json!({ "id": [1, 2.5, null] }));
-    Stored { spending_since: Some(at(1_750_005_400_123)), ..Stored::new(token, Generation::from(7)) }
+    Stored {
+        fence: Some(Fence::from(1_750_005_400_100)),
+        spending_since: Some(at(1_750_005_400_123)),
+        refresh_refused_since: Some(at(1_750_005_400_456)),
+        login_refused: Some(LoginMark::new(LOGIN, *KEY)),
+        ..Stored::new(token, Generation::from(7))
+    }
 }
 
 #[allow(clippy::disallowed_methods, reason = "the test compares what is stored")]
@@ -40,6 +58,11 @@ fn written(stored: &Stored) -> String {
 #[track_caller]
 fn read(json: &str) -> Stored {
     Stored::from_json(json.as_bytes()).unwrap()
+}
+
+#[track_caller]
+fn read_token(json: &str) -> TokenSet {
+    read(json).token.unwrap()
 }
 
 #[track_caller]
@@ -70,13 +93,13 @@ fn a_token_that_never_ends_says_so() {
     let stored = Stored::new(TokenSet::new("a").with_expiry(Expiry::Never), Generation::from(u64::MAX));
     let golden = r#"{"version":1,"generation":18446744073709551615,"access_token":"a","expires_at_ms":"never"}"#;
     assert_eq!(written(&stored), golden);
-    assert_eq!(read(golden).token.expiry(), Expiry::Never);
+    assert_eq!(read_token(golden).expiry(), Expiry::Never);
 }
 
 #[test]
 fn quotes_and_control_characters_are_escaped_and_read_again() {
     let stored = Stored::new(TokenSet::new("a\"\\\n\u{7f}\u{e9}\u{1f600}"), Generation::default());
-    assert_eq!(exposed(read(&written(&stored)).token.access_token()), "a\"\\\n\u{7f}\u{e9}\u{1f600}");
+    assert_eq!(exposed(read_token(&written(&stored)).access_token()), "a\"\\\n\u{7f}\u{e9}\u{1f600}");
 }
 
 #[test]
@@ -101,7 +124,7 @@ fn times_beyond_the_form_are_written_as_its_first_and_last() {
     let behind = at(LATEST) + Duration::from_secs(1 << 40);
     let stored =
         Stored::new(TokenSet::new("a").with_issued_at(before).with_expiry(Expiry::At(behind)), Generation::default());
-    let read = read(&written(&stored)).token;
+    let read = read_token(&written(&stored));
     assert_eq!(read.issued_at(), Some(UNIX_EPOCH));
     assert_eq!(read.expiry(), Expiry::At(at(LATEST)));
 }
@@ -121,7 +144,7 @@ fn nothing_is_written_that_could_not_be_read() {
     };
     assert_eq!(refused(token.clone().with_extra("x", nested(126))), "stored token set: extra is nested too deeply");
     let deepest = Stored::new(token.with_extra("x", nested(125)), Generation::default());
-    assert_eq!(read(&written(&deepest)).token.extra(), deepest.token.extra());
+    assert_eq!(read_token(&written(&deepest)).extra(), deepest.token.unwrap().extra());
 }
 
 #[test]
@@ -146,15 +169,20 @@ fn the_buffer_of_the_secrets_is_as_long_as_what_is_written() {
 fn what_was_written_reads_the_same() {
     let stored = read(FULL);
     assert_eq!(stored.generation.get(), 7);
+    assert_eq!(stored.fence, Some(Fence::from(1_750_005_400_100)));
     assert_eq!(stored.spending_since, Some(at(1_750_005_400_123)));
-    assert_eq!(exposed(stored.token.access_token()), "access-1");
-    assert_eq!(stored.token.refresh_token().map(exposed), Some("refresh-1"));
-    assert_eq!(stored.token.signing_key().map(exposed), Some("key-1"));
-    assert_eq!(stored.token.issued_at(), Some(at(1_750_000_000_000)));
-    assert_eq!(stored.token.expiry(), Expiry::At(at(1_750_007_200_000)));
-    assert_eq!(stored.token.refresh_at(), Some(at(1_750_005_400_000)));
-    assert_eq!(stored.token.refresh_expires_at(), Some(at(1_752_592_000_000)));
-    assert_eq!(stored.token.extra(), full().token.extra());
+    assert_eq!(stored.refresh_refused_since, Some(at(1_750_005_400_456)));
+    assert_eq!(stored.signed_out_since, None);
+    assert_eq!(stored.login_refused, Some(LoginMark::new(LOGIN, *KEY)));
+    let token = stored.token.as_ref().unwrap();
+    assert_eq!(exposed(token.access_token()), "access-1");
+    assert_eq!(token.refresh_token().map(exposed), Some("refresh-1"));
+    assert_eq!(token.signing_key().map(exposed), Some("key-1"));
+    assert_eq!(token.issued_at(), Some(at(1_750_000_000_000)));
+    assert_eq!(token.expiry(), Expiry::At(at(1_750_007_200_000)));
+    assert_eq!(token.refresh_at(), Some(at(1_750_005_400_000)));
+    assert_eq!(token.refresh_expires_at(), Some(at(1_752_592_000_000)));
+    assert_eq!(token.extra(), full().token.unwrap().extra());
     assert_eq!(written(&stored), FULL);
 }
 
@@ -164,11 +192,20 @@ fn absent_and_null_mean_unknown() {
     let nulls = concat!(
         r#"{"version":1,"generation":null,"access_token":"a","refresh_token":null,"signing_key":null,"#,
         r#""issued_at_ms":null,"expires_at_ms":null,"refresh_at_ms":null,"refresh_expires_at_ms":null,"#,
-        r#""spending_ms":null,"extra":null}"#
+        r#""fence":null,"spending_ms":null,"refresh_refused_ms":null,"signed_out_ms":null,"login_refused":null,"extra":null}"#
     );
     for json in [r#"{"version":1,"access_token":"a"}"#, nulls] {
         assert_eq!(written(&read(json)), nothing);
     }
+}
+
+#[test]
+fn a_login_refused_before_there_was_a_token_is_all_that_is_stored() {
+    let json = format!(r#"{{"version":1,"generation":0,"login_refused":"{MARK}"}}"#);
+    let stored = read(&json);
+    assert!(stored.token.is_none() && stored.signed_out_since.is_none());
+    assert_eq!(stored.login_refused, Some(LoginMark::new(LOGIN, *KEY)));
+    assert_eq!(written(&stored), json);
 }
 
 #[test]
@@ -184,7 +221,7 @@ fn a_number_of_a_vendors_field_stays_what_it_was() {
         let first = written(&read(&json));
         assert_eq!(written(&read(&first)), first);
         let parsed: f64 = number.parse().unwrap();
-        assert_eq!(read(&first).token.extra()["n"].as_f64().unwrap().to_bits(), parsed.to_bits(), "{number}");
+        assert_eq!(read_token(&first).extra()["n"].as_f64().unwrap().to_bits(), parsed.to_bits(), "{number}");
     }
 }
 
