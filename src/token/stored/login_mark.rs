@@ -2,13 +2,14 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Deserializer, de::Error};
-
 /// A login that the server refused, as a keyed hash of the request that asked for it.
 ///
-/// Whoever can ask for the same login again recognizes it; nobody can read the password off it. The key is random, another
+/// Whoever asks for the same login again recognizes it, and the password does not stand in it. The key is random, another
 /// one each time, and stands beside the hash: it keeps two stores from being compared, and tables from being made in
-/// advance. As text it is `<key>:<hash>`, 64 hexadecimal digits each
+/// advance. It keeps nobody from trying passwords, one by one and fast, who can read the store: a mark is to be guarded as
+/// the tokens beside it are, and `Debug` prints nothing of it.
+///
+/// As text it is `<key>:<hash>`, 64 hexadecimal digits each
 /// ([BLAKE3](https://github.com/BLAKE3-team/BLAKE3-specs/blob/master/blake3.pdf), keyed mode).
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct LoginMark {
@@ -24,11 +25,11 @@ impl LoginMark {
 
     /// Whether this is that login.
     pub(crate) fn is_of(&self, login: &[u8]) -> bool {
-        // Compared in constant time by the hash's own type.
+        // The hash's own type compares in constant time.
         blake3::keyed_hash(&self.key, login) == self.hash
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    pub(super) fn parse(text: &str) -> Option<Self> {
         let (key, hash) = text.split_once(':')?;
         Some(Self { key: digits(key)?, hash: digits(hash)? })
     }
@@ -36,12 +37,6 @@ impl LoginMark {
 
 fn digits(text: &str) -> Option<[u8; 32]> {
     blake3::Hash::from_hex(text).ok().map(Into::into)
-}
-
-impl<'de> Deserialize<'de> for LoginMark {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::parse(&String::deserialize(deserializer)?).ok_or_else(|| D::Error::custom("not a mark"))
-    }
 }
 
 /// The text that is stored.
@@ -55,5 +50,49 @@ impl fmt::Display for LoginMark {
 impl fmt::Debug for LoginMark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("LoginMark")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The key of the algorithm's own test vectors, and what they make of the bytes 0, 1 and 2.
+    const KEY: [u8; 32] = *b"whats the Elvish word for friend";
+    const HASH: &str = "39e67b76b5a007d4921969779fe666da67b5213b096084ab674742f0d5ec62b9";
+
+    #[test]
+    fn the_hash_is_that_of_the_algorithms_own_test_vectors() {
+        let key: String = KEY.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(LoginMark::new(&[0, 1, 2], KEY).to_string(), format!("{key}:{HASH}"));
+    }
+
+    #[test]
+    fn a_login_is_recognized_by_its_mark_and_no_other_login_is() {
+        let mark = LoginMark::new(b"user=me&password=s3cr3t", KEY);
+        assert!(mark.is_of(b"user=me&password=s3cr3t"));
+        for other in [&b""[..], b"user=me&password=s3cr3u", b"user=me&password=s3cr3t&", b"user=me&password=s3cr3"] {
+            assert!(!mark.is_of(other));
+        }
+    }
+
+    #[test]
+    fn with_another_key_the_same_login_has_another_hash_and_is_recognized_all_the_same() {
+        let (one, two) = (LoginMark::new(b"login", KEY), LoginMark::new(b"login", [0; 32]));
+        assert_ne!(one.hash, two.hash);
+        assert!(one.is_of(b"login") && two.is_of(b"login"));
+    }
+
+    #[test]
+    fn a_mark_reads_from_its_text_in_digits_of_either_case() {
+        let mark = LoginMark::new(b"login", KEY);
+        for text in [mark.to_string(), mark.to_string().to_uppercase()] {
+            assert!(LoginMark::parse(&text) == Some(mark), "{text}");
+        }
+    }
+
+    #[test]
+    fn debug_shows_nothing_of_a_mark() {
+        assert_eq!(format!("{0:?} {0:#?}", LoginMark::new(b"login", KEY)), "LoginMark LoginMark");
     }
 }
