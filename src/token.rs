@@ -60,8 +60,6 @@ pub struct Generation {
     edition: u32,
 }
 
-// ===== impl TokenSet =====
-
 /// A number that a store draws for each lease, always a larger one: by it a store knows an old holder from a new one
 /// ([fencing token](https://martin.kleppmann.com/2016/02/08/how-to-do-distributed-locking.html)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -78,6 +76,8 @@ pub struct Version {
     /// The fencing token of its writer; `None` where no lease was held.
     pub fence: Option<Fence>,
 }
+
+// ===== impl TokenSet =====
 
 impl TokenSet {
     /// A set of nothing but an access token whose expiry is unknown.
@@ -249,6 +249,13 @@ impl Generation {
     #[must_use]
     pub fn get(self) -> u64 {
         self.number
+    }
+}
+
+/// A number as a store keeps it.
+impl From<u64> for Generation {
+    fn from(number: u64) -> Self {
+        Self { number, edition: 0 }
     }
 }
 

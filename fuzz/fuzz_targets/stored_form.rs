@@ -26,7 +26,7 @@ const MEMBERS: [&str; 15] = [
     "extra",
 ];
 
-const REASONS: [&str; 11] = [
+const REASONS: [&str; 12] = [
     "is missing",
     "is not known",
     "stands twice",
@@ -34,8 +34,9 @@ const REASONS: [&str; 11] = [
     "is not a whole number",
     "is not a time in whole milliseconds since 1970",
     "is neither \"never\" nor a time in whole milliseconds since 1970",
-    "is not a salt and a hash in hexadecimal digits",
+    "is not a key and a hash of 64 hexadecimal digits each",
     "stands beside a token",
+    "stands without a token",
     "is not an object, repeats a member or is nested too deeply",
     "is nested too deeply",
 ];

@@ -128,8 +128,10 @@ impl Snapshot {
             None if self.signed_out => Stored::signed_out(generation, now),
             None => Stored::nothing(generation),
         };
-        stored.spending_since = self.spending.then_some(now);
-        stored.refresh_refused_since = self.refresh_refused.then_some(now);
+        if stored.token.is_some() {
+            stored.spending_since = self.spending.then_some(now);
+            stored.refresh_refused_since = self.refresh_refused.then_some(now);
+        }
         stored.login_refused = found.and_then(|found| found.login_refused);
         stored
     }

@@ -17,15 +17,15 @@ use self::error::Reason;
 pub use self::{error::StoredError, login_mark::LoginMark};
 use super::{Expiry, ExposeSecret, Fence, Generation, SecretString, TokenSet, Version};
 
-/// What a store keeps of a session: its token set, or that there is none, with what is known of it. And its JSON form.
+/// What a store keeps of a session: its token set, or why there is none, with what is known of it. And its JSON form.
 ///
 /// ```json
-/// {"version": 1, "generation": 7, "access_token": "…", "refresh_token": "…", "signing_key": "…",
+/// {"version": 1, "generation": 7, "fence": 41, "access_token": "…", "refresh_token": "…", "signing_key": "…",
 ///  "issued_at_ms": 1750000000000, "expires_at_ms": 1750007200000, "refresh_at_ms": 1750005400000,
-///  "refresh_expires_at_ms": 1752592000000, "fence": 1750005400100, "spending_ms": 1750005400123, "extra": {}}
+///  "refresh_expires_at_ms": 1752592000000, "spending_ms": 1750005400123, "extra": {}}
 /// ```
 /// ```json
-/// {"version": 1, "generation": 8, "fence": 1750005500200, "signed_out_ms": 1750005500201}
+/// {"version": 1, "generation": 8, "fence": 42, "signed_out_ms": 1750005500201}
 /// ```
 ///
 /// | member | | meaning |
@@ -33,15 +33,15 @@ use super::{Expiry, ExposeSecret, Fence, Generation, SecretString, TokenSet, Ver
 /// | `version` | required | 1. Whoever adds a member or changes a meaning raises it |
 /// | `generation` | 0 where absent | see [`Generation`] |
 /// | `fence` | | see [`fence`](Self::fence) |
-/// | `access_token` | required, but in a set that is signed out or was never signed in | not empty |
-/// | `refresh_token`, `signing_key` | | not empty |
-/// | `expires_at_ms` | | a time, or `"never"` |
-/// | `issued_at_ms`, `refresh_at_ms`, `refresh_expires_at_ms` | | times |
-/// | `spending_ms` | | see [`spending_since`](Self::spending_since) |
-/// | `refresh_refused_ms` | | see [`refresh_refused_since`](Self::refresh_refused_since) |
-/// | `signed_out_ms` | in the place of a token | see [`signed_out_since`](Self::signed_out_since) |
-/// | `login_refused` | may stand without a token | see [`login_refused`](Self::login_refused) |
-/// | `extra` | empty where absent | an object of the vendor's fields |
+/// | `access_token` | required, unless one of the next two says why there is none | not empty |
+/// | `signed_out_ms` | only without a token | see [`signed_out_since`](Self::signed_out_since) |
+/// | `login_refused` | | see [`login_refused`](Self::login_refused) and [`LoginMark`] |
+/// | `refresh_token`, `signing_key` | only with a token | not empty |
+/// | `issued_at_ms`, `refresh_at_ms`, `refresh_expires_at_ms` | only with a token | times |
+/// | `expires_at_ms` | only with a token | a time, or `"never"` |
+/// | `spending_ms` | only with a token | see [`spending_since`](Self::spending_since) |
+/// | `refresh_refused_ms` | only with a token | see [`refresh_refused_since`](Self::refresh_refused_since) |
+/// | `extra` | only with a token; empty where absent | an object of the vendor's fields |
 ///
 /// An absent member and `null` both mean "unknown". Times are whole milliseconds since 1970, up to the year 9999.
 /// Nothing is passed over: another version, a member that is not listed here, and one that stands twice are errors.
@@ -73,12 +73,14 @@ pub struct Stored {
     /// Since when its refresh token is being spent: it was sent, and nobody knows yet whether the server has taken it.
     /// `None`, the default, where it was not sent.
     pub spending_since: Option<SystemTime>,
-    /// Since when it is known that the server refuses the refresh token.
+    /// Since when it is known that the server refuses the refresh token: it is not sent again. `None`, the default, where
+    /// the server has not said so.
     pub refresh_refused_since: Option<SystemTime>,
-    /// Since when the session is signed out. What is stored is a tombstone then: it keeps the number, so that nothing old
-    /// looks new.
+    /// Since when the session is signed out. What is stored is a tombstone then: it has no token set and keeps the number,
+    /// so that nothing old looks new.
     pub signed_out_since: Option<SystemTime>,
-    /// The login that the server refused, so that no process sends the same wrong password again.
+    /// The login that the server refused, so that no process sends the same wrong password again. It may stand beside a
+    /// token set, beside a sign-out, and alone, where nobody has signed in yet.
     pub login_refused: Option<LoginMark>,
 }
 
@@ -98,6 +100,7 @@ const NEVER: &str = "never";
 mod member {
     pub(super) const VERSION: &str = "version";
     pub(super) const GENERATION: &str = "generation";
+    pub(super) const FENCE: &str = "fence";
     pub(super) const ACCESS_TOKEN: &str = "access_token";
     pub(super) const REFRESH_TOKEN: &str = "refresh_token";
     pub(super) const SIGNING_KEY: &str = "signing_key";
@@ -106,7 +109,6 @@ mod member {
     pub(super) const REFRESH_AT: &str = "refresh_at_ms";
     pub(super) const REFRESH_EXPIRES_AT: &str = "refresh_expires_at_ms";
     pub(super) const SPENDING: &str = "spending_ms";
-    pub(super) const FENCE: &str = "fence";
     pub(super) const REFRESH_REFUSED: &str = "refresh_refused_ms";
     pub(super) const SIGNED_OUT: &str = "signed_out_ms";
     pub(super) const LOGIN_REFUSED: &str = "login_refused";
@@ -116,7 +118,7 @@ mod member {
 // ===== impl Stored =====
 
 impl Stored {
-    /// A token set whose refresh token is not being spent.
+    /// A token set whose refresh token is neither being spent nor refused.
     #[must_use]
     pub fn new(token: TokenSet, generation: Generation) -> Self {
         Self { token: Some(token), ..Self::nothing(generation) }
@@ -128,7 +130,7 @@ impl Stored {
         Self { signed_out_since: Some(since), ..Self::nothing(generation) }
     }
 
-    /// No token set, and nothing known.
+    /// No token set, and nothing known: the beginning of whatever else there is to say.
     pub(crate) fn nothing(generation: Generation) -> Self {
         Self {
             token: None,
@@ -150,9 +152,10 @@ impl Stored {
     /// The JSON form, which holds the secrets in the clear. What this writes, [`from_json`](Self::from_json) reads.
     ///
     /// # Errors
-    /// When a token or the signing key is empty, or a value in `extra` is nested deeper than 125 levels: it could not
-    /// be read again.
+    /// When it could not be read again: a token or the signing key is empty, a value in `extra` is nested deeper than 125
+    /// levels, or what stands beside a token, or in its place, may not.
     pub fn to_json(&self) -> Result<SecretString, StoredError> {
+        self.check()?;
         let form = Form(self);
         for (name, secret) in form.secrets() {
             if secret.is_some_and(str::is_empty) {
@@ -174,14 +177,18 @@ impl Stored {
     pub fn from_json(json: &[u8]) -> Result<Self, StoredError> {
         read::stored(crate::json::without_mark(json))
     }
-}
 
-// ===== impl Generation =====
-
-/// A number as a store keeps it.
-impl From<u64> for Generation {
-    fn from(number: u64) -> Self {
-        Self { number, edition: 0 }
+    /// Whether its parts go together.
+    fn check(&self) -> Result<(), StoredError> {
+        let is_explained = self.signed_out_since.is_some() || self.login_refused.is_some();
+        let wrong = match &self.token {
+            Some(_) if self.signed_out_since.is_some() => (member::SIGNED_OUT, Reason::BesideAToken),
+            None if self.spending_since.is_some() => (member::SPENDING, Reason::WithoutAToken),
+            None if self.refresh_refused_since.is_some() => (member::REFRESH_REFUSED, Reason::WithoutAToken),
+            None if !is_explained => (member::ACCESS_TOKEN, Reason::Missing),
+            Some(_) | None => return Ok(()),
+        };
+        Err(StoredError::member(wrong.0, wrong.1))
     }
 }
 
@@ -217,6 +224,9 @@ impl Serialize for Form<'_> {
         let mut form = serializer.serialize_map(None)?;
         form.serialize_entry(member::VERSION, &VERSION)?;
         form.serialize_entry(member::GENERATION, &stored.generation.get())?;
+        if let Some(fence) = stored.fence {
+            form.serialize_entry(member::FENCE, &fence.get())?;
+        }
         for (name, secret) in self.secrets() {
             if let Some(secret) = secret {
                 form.serialize_entry(name, secret)?;
@@ -232,7 +242,6 @@ impl Serialize for Form<'_> {
             (member::EXPIRES_AT, expiry),
             (member::REFRESH_AT, time(token.and_then(TokenSet::refresh_at))),
             (member::REFRESH_EXPIRES_AT, time(token.and_then(TokenSet::refresh_expires_at))),
-            (member::FENCE, stored.fence.map(|fence| Value::from(fence.get()))),
             (member::SPENDING, time(stored.spending_since)),
             (member::REFRESH_REFUSED, time(stored.refresh_refused_since)),
             (member::SIGNED_OUT, time(stored.signed_out_since)),

@@ -4,13 +4,15 @@ use std::fmt;
 
 use bytes::Bytes;
 use http::Request;
-use serde::{Deserialize, Deserializer, de::Error};
 
 /// A login that the server refused, as a keyed hash of the request that asked for it.
 ///
-/// Whoever can ask for the same login again recognizes it; nobody can read the password off it. The key is random, another
+/// Whoever asks for the same login again recognizes it, and the password does not stand in it. The key is random, another
 /// one each time, and stands beside the hash: it keeps two stores from being compared, and tables from being made in
-/// advance. As text it is `<key>:<hash>`, 64 hexadecimal digits each
+/// advance. It keeps nobody from trying passwords, one by one and fast, who can read the store: a mark is to be guarded as
+/// the tokens beside it are, and `Debug` prints nothing of it.
+///
+/// As text it is `<key>:<hash>`, 64 hexadecimal digits each
 /// ([BLAKE3](https://github.com/BLAKE3-team/BLAKE3-specs/blob/master/blake3.pdf), keyed mode).
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct LoginMark {
@@ -31,7 +33,7 @@ impl LoginMark {
         blake3::Hash::from_bytes(self.hash) == blake3::Hash::from_bytes(hash(provider, request, &self.key))
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    pub(super) fn parse(text: &str) -> Option<Self> {
         let (key, hash) = text.split_once(':')?;
         Some(Self { key: digits(key)?, hash: digits(hash)? })
     }
@@ -60,12 +62,6 @@ fn digits(text: &str) -> Option<[u8; 32]> {
     blake3::Hash::from_hex(text).ok().map(Into::into)
 }
 
-impl<'de> Deserialize<'de> for LoginMark {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::parse(&String::deserialize(deserializer)?).ok_or_else(|| D::Error::custom("not a mark"))
-    }
-}
-
 /// The text that is stored.
 impl fmt::Display for LoginMark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -77,5 +73,69 @@ impl fmt::Display for LoginMark {
 impl fmt::Debug for LoginMark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("LoginMark")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: [u8; 32] = *b"whats the Elvish word for friend";
+
+    fn login(uri: &str, header: &'static str, body: &'static str) -> Request<Bytes> {
+        Request::post(uri).header("x-app", header).body(Bytes::from_static(body.as_bytes())).unwrap()
+    }
+
+    fn mine() -> Request<Bytes> {
+        login("https://api.test/login", "app", "user=me&password=s3cr3t")
+    }
+
+    #[test]
+    fn the_hash_of_a_login_is_the_same_in_every_version() {
+        let key: String = KEY.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = "926c80a665ce0f09704d55adba19fb8c335bf6e3e721ef3364c34ff9fdb391e8";
+        assert_eq!(LoginMark::new("test", &mine(), KEY).to_string(), format!("{key}:{hash}"));
+    }
+
+    #[test]
+    fn a_login_is_recognized_by_its_mark_and_no_other_login_is() {
+        let mark = LoginMark::new("test", &mine(), KEY);
+        assert!(mark.is_of("test", &mine()) && !mark.is_of("tes", &mine()));
+        for other in [
+            login("https://api.test/login", "app", "user=me&password=s3cr3u"),
+            login("https://api.test/login", "appu", "ser=me&password=s3cr3t"),
+            login("https://api.test/logins", "app", "user=me&password=s3cr3t"),
+        ] {
+            assert!(!mark.is_of("test", &other));
+        }
+    }
+
+    #[test]
+    fn the_order_of_headers_of_different_names_makes_no_other_login() {
+        let build = |names: [&'static str; 2]| {
+            let request = Request::post("/").header(names[0], names[0]).header(names[1], names[1]);
+            request.body(Bytes::new()).unwrap()
+        };
+        assert!(LoginMark::new("test", &build(["a", "b"]), KEY).is_of("test", &build(["b", "a"])));
+    }
+
+    #[test]
+    fn with_another_key_the_same_login_has_another_hash_and_is_recognized_all_the_same() {
+        let (one, two) = (LoginMark::new("test", &mine(), KEY), LoginMark::new("test", &mine(), [0; 32]));
+        assert_ne!(one.hash, two.hash);
+        assert!(one.is_of("test", &mine()) && two.is_of("test", &mine()));
+    }
+
+    #[test]
+    fn a_mark_reads_from_its_text_in_digits_of_either_case() {
+        let mark = LoginMark::new("test", &mine(), KEY);
+        for text in [mark.to_string(), mark.to_string().to_uppercase()] {
+            assert!(LoginMark::parse(&text) == Some(mark), "{text}");
+        }
+    }
+
+    #[test]
+    fn debug_shows_nothing_of_a_mark() {
+        assert_eq!(format!("{0:?} {0:#?}", LoginMark::new("test", &mine(), KEY)), "LoginMark LoginMark");
     }
 }

@@ -9,8 +9,8 @@ use serde::{
 use serde_json::error::Category;
 
 use super::{
-    Expiry, Fence, LoginMark, Reason, Stored, StoredError, TokenSet, VERSION, member,
-    value::{End, Object, Text, Time},
+    Expiry, Fence, Reason, Stored, StoredError, TokenSet, VERSION, member,
+    value::{End, Mark, Object, Text, Time},
 };
 
 pub(super) fn stored(json: &[u8]) -> Result<Stored, StoredError> {
@@ -59,6 +59,7 @@ struct Members {
     /// What an error at this place means.
     problem: Option<StoredError>,
     generation: Option<u64>,
+    fence: Option<u64>,
     access_token: Option<Text>,
     refresh_token: Option<Text>,
     signing_key: Option<Text>,
@@ -66,11 +67,10 @@ struct Members {
     expiry: Option<End>,
     refresh_at: Option<Time>,
     refresh_expires_at: Option<Time>,
-    fence: Option<u64>,
     spending_since: Option<Time>,
     refresh_refused_since: Option<Time>,
     signed_out_since: Option<Time>,
-    login_refused: Option<LoginMark>,
+    login_refused: Option<Mark>,
     extra: Option<Object>,
 }
 
@@ -114,28 +114,47 @@ impl<'de> Visitor<'de> for &mut Version {
 
 impl Members {
     fn stored(self) -> Result<Stored, StoredError> {
+        if self.access_token.is_none() {
+            self.check_nothing_of_a_token()?;
+        }
         let time = |time: Option<Time>| time.map(|time| time.0);
-        let (generation, fence) = (self.generation.unwrap_or_default().into(), self.fence.map(Fence::from));
-        let (spending_since, refresh_refused_since) = (time(self.spending_since), time(self.refresh_refused_since));
-        let (signed_out_since, login_refused) = (time(self.signed_out_since), self.login_refused);
-        let is_signed_out = signed_out_since.is_some();
-        let of_a_token = self.found.iter().find(|name| OF_A_TOKEN.contains(name));
-        let token = match (self.access_token, of_a_token) {
-            (Some(_), _) if is_signed_out => return Err(StoredError::member(member::SIGNED_OUT, Reason::BesideAToken)),
-            (None, None) if is_signed_out || login_refused.is_some() => None,
-            (None, _) => return Err(StoredError::member(member::ACCESS_TOKEN, Reason::Missing)),
-            (Some(access_token), _) => Some(TokenSet {
-                access_token: access_token.0,
-                refresh_token: self.refresh_token.map(|text| text.0),
-                signing_key: self.signing_key.map(|text| text.0),
-                issued_at: time(self.issued_at),
-                expiry: self.expiry.map_or(Expiry::Unknown, |end| end.0),
-                refresh_at: time(self.refresh_at),
-                refresh_expires_at: time(self.refresh_expires_at),
-                extra: self.extra.map(|object| object.0).unwrap_or_default().into(),
-            }),
+        let token = self.access_token.map(|access_token| TokenSet {
+            access_token: access_token.0,
+            refresh_token: self.refresh_token.map(|text| text.0),
+            signing_key: self.signing_key.map(|text| text.0),
+            issued_at: time(self.issued_at),
+            expiry: self.expiry.map_or(Expiry::Unknown, |end| end.0),
+            refresh_at: time(self.refresh_at),
+            refresh_expires_at: time(self.refresh_expires_at),
+            extra: self.extra.map(|object| object.0).unwrap_or_default().into(),
+        });
+        let stored = Stored {
+            token,
+            generation: self.generation.unwrap_or_default().into(),
+            fence: self.fence.map(Fence::from),
+            spending_since: time(self.spending_since),
+            refresh_refused_since: time(self.refresh_refused_since),
+            signed_out_since: time(self.signed_out_since),
+            login_refused: self.login_refused.map(|mark| mark.0),
         };
-        Ok(Stored { token, generation, fence, spending_since, refresh_refused_since, signed_out_since, login_refused })
+        stored.check()?;
+        Ok(stored)
+    }
+
+    fn check_nothing_of_a_token(&self) -> Result<(), StoredError> {
+        let of_a_token = [
+            (member::REFRESH_TOKEN, self.refresh_token.is_some()),
+            (member::SIGNING_KEY, self.signing_key.is_some()),
+            (member::ISSUED_AT, self.issued_at.is_some()),
+            (member::EXPIRES_AT, self.expiry.is_some()),
+            (member::REFRESH_AT, self.refresh_at.is_some()),
+            (member::REFRESH_EXPIRES_AT, self.refresh_expires_at.is_some()),
+            (member::EXTRA, self.extra.as_ref().is_some_and(|extra| !extra.0.is_empty())),
+        ];
+        match of_a_token.into_iter().find(|(_, is_there)| *is_there) {
+            Some((name, _)) => Err(StoredError::member(name, Reason::WithoutAToken)),
+            None => Ok(()),
+        }
     }
 
     /// Our own name for the member of that name, and what an error in its value means. It stands once.
@@ -155,6 +174,7 @@ impl Members {
 const FORM: [(&str, Reason); 15] = [
     (member::VERSION, Reason::NotANumber),
     (member::GENERATION, Reason::NotANumber),
+    (member::FENCE, Reason::NotANumber),
     (member::ACCESS_TOKEN, Reason::NotText),
     (member::REFRESH_TOKEN, Reason::NotText),
     (member::SIGNING_KEY, Reason::NotText),
@@ -162,24 +182,11 @@ const FORM: [(&str, Reason); 15] = [
     (member::EXPIRES_AT, Reason::NotAnEnd),
     (member::REFRESH_AT, Reason::NotATime),
     (member::REFRESH_EXPIRES_AT, Reason::NotATime),
-    (member::FENCE, Reason::NotANumber),
     (member::SPENDING, Reason::NotATime),
     (member::REFRESH_REFUSED, Reason::NotATime),
     (member::SIGNED_OUT, Reason::NotATime),
     (member::LOGIN_REFUSED, Reason::NotAMark),
     (member::EXTRA, Reason::NotAnObject),
-];
-
-/// The members that mean nothing without a token.
-const OF_A_TOKEN: [&str; 8] = [
-    member::REFRESH_TOKEN,
-    member::SIGNING_KEY,
-    member::ISSUED_AT,
-    member::EXPIRES_AT,
-    member::REFRESH_AT,
-    member::REFRESH_EXPIRES_AT,
-    member::SPENDING,
-    member::REFRESH_REFUSED,
 ];
 
 impl<'de> DeserializeSeed<'de> for &mut Members {
@@ -205,6 +212,7 @@ impl<'de> Visitor<'de> for &mut Members {
             })?;
             match name {
                 member::GENERATION => self.generation = members.next_value()?,
+                member::FENCE => self.fence = members.next_value()?,
                 member::ACCESS_TOKEN => self.access_token = members.next_value()?,
                 member::REFRESH_TOKEN => self.refresh_token = members.next_value()?,
                 member::SIGNING_KEY => self.signing_key = members.next_value()?,
@@ -212,7 +220,6 @@ impl<'de> Visitor<'de> for &mut Members {
                 member::EXPIRES_AT => self.expiry = members.next_value()?,
                 member::REFRESH_AT => self.refresh_at = members.next_value()?,
                 member::REFRESH_EXPIRES_AT => self.refresh_expires_at = members.next_value()?,
-                member::FENCE => self.fence = members.next_value()?,
                 member::SPENDING => self.spending_since = members.next_value()?,
                 member::REFRESH_REFUSED => self.refresh_refused_since = members.next_value()?,
                 member::SIGNED_OUT => self.signed_out_since = members.next_value()?,

@@ -11,7 +11,7 @@ use serde::{
 };
 use serde_json::{Map, Value};
 
-use super::{Expiry, LATEST, NEVER, SecretString};
+use super::{Expiry, LATEST, LoginMark, NEVER, SecretString};
 use crate::json::Strict;
 
 /// A secret, which is never held as an ordinary string. (One with escapes passes through the buffer in which
@@ -23,6 +23,9 @@ pub(super) struct Time(pub(super) SystemTime);
 
 /// Epoch milliseconds, or that it does not end.
 pub(super) struct End(pub(super) Expiry);
+
+/// A refused login.
+pub(super) struct Mark(pub(super) LoginMark);
 
 /// An object in which no object names a member twice.
 pub(super) struct Object(pub(super) Map<String, Value>);
@@ -62,6 +65,13 @@ impl<'de> Deserialize<'de> for End {
             }
             _ => Err(D::Error::custom("not an end")),
         }
+    }
+}
+
+impl<'de> Deserialize<'de> for Mark {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        LoginMark::parse(&text).map(Self).ok_or_else(|| D::Error::custom("not a mark"))
     }
 }
 
