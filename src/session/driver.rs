@@ -86,8 +86,6 @@ impl<P: Provider> Driver<P> {
     }
 
     async fn fly(mut self) {
-        let provider = self.session.provider().name();
-        tracing::debug!(provider, "the next token set is due");
         let outcome = match rt::timeout(self.session.policy().flight_deadline, self.bring()).await {
             Ok(outcome) => outcome,
             Err(rt::NotInTime::Elapsed) => Err(self.out_of_time()),

@@ -42,6 +42,7 @@ mod scene;
 mod secrets;
 mod serve_expired;
 mod spending;
+mod stores;
 mod streams;
 mod support;
 mod test_util;

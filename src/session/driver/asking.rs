@@ -89,6 +89,7 @@ impl<P: Provider> Driver<P> {
                 self.take_leave(turn, spends).await?;
             }
             self.check_current(&self.session.current())?;
+            tracing::debug!(provider = provider.name(), "asking the token endpoint");
             let answer =
                 transport.send(request, self.session.policy().token_answer_limit).await.map_err(Failed::transport)?;
             let answered = self.session.0.clock.now();

@@ -1,0 +1,9 @@
+//! Sessions over a store: C40, C43, C44 and C46 to C52 as far as they need no second process.
+
+mod doubt;
+mod fencing;
+mod order;
+mod outage;
+mod refusals;
+mod sharing;
+mod trouble;
