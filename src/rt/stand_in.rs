@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use super::on_tokio;
+use super::{NoResult, on_tokio};
 
 /// What an explorer provides in the place of the runtime.
 pub(crate) trait Runtime {
@@ -63,6 +63,14 @@ pub(crate) fn sleep(duration: Duration) -> Option<Sleep> {
     match current() {
         Some(runtime) => Some(Sleep::StandIn(runtime.sleep(duration))),
         None => on_tokio::sleep(duration).map(Sleep::Real),
+    }
+}
+
+/// An explorer's thread is the only one there is, so the work is done on it.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, NoResult> {
+    match current().is_some() {
+        true => Ok(work()),
+        false => on_tokio::blocking(work).await,
     }
 }
 
