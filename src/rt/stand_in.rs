@@ -68,10 +68,8 @@ pub(crate) fn sleep(duration: Duration) -> Option<Sleep> {
 
 /// An explorer's thread is the only one there is, so the work is done on it.
 pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, NoResult> {
-    match current().is_some() {
-        true => Ok(work()),
-        false => on_tokio::blocking(work).await,
-    }
+    let stands_in = current().is_some();
+    if stands_in { Ok(work()) } else { on_tokio::blocking(work).await }
 }
 
 pub(crate) fn interleave() {
