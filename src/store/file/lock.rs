@@ -29,6 +29,15 @@ pub(super) struct LockFile {
     file: File,
 }
 
+/// What came of one try to lock an open file.
+#[derive(Debug)]
+enum Attempt {
+    Locked(LockFile),
+    Busy,
+    /// It was deleted between the opening and the locking, so that no other would find it.
+    Deleted,
+}
+
 impl LockFile {
     /// Makes the file where it is not there, and locks it; `None` where another has.
     ///
@@ -37,19 +46,24 @@ impl LockFile {
     pub(super) fn try_take(path: &Path) -> Result<Option<Self>, StoreError> {
         for _ in 0..TRIES {
             let Some(file) = open(path)? else { continue };
-            match file.try_lock() {
-                Ok(()) => {}
-                Err(TryLockError::WouldBlock) => return Ok(None),
-                Err(TryLockError::Error(error)) => return Err(cannot("lock", path, &error)),
-            }
-            let lock = Self { path: path.to_owned(), file };
-            // It may have been deleted between the opening and the locking.
-            if lock.is_in_place()? {
-                return Ok(Some(lock));
+            match Self::attempt(path, file)? {
+                Attempt::Locked(lock) => return Ok(Some(lock)),
+                Attempt::Busy => return Ok(None),
+                Attempt::Deleted => {}
             }
         }
         let what = format!("{} is made and deleted again and again", path.display());
         Err(StoreError::new(StoreErrorKind::Unavailable, what))
+    }
+
+    fn attempt(path: &Path, file: File) -> Result<Attempt, StoreError> {
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(Attempt::Busy),
+            Err(TryLockError::Error(error)) => return Err(cannot("lock", path, &error)),
+        }
+        let lock = Self { path: path.to_owned(), file };
+        Ok(if lock.is_in_place()? { Attempt::Locked(lock) } else { Attempt::Deleted })
     }
 
     /// Whether nobody holds the lock. To find out it is held for a moment.
@@ -153,3 +167,6 @@ fn is_same(one: &fs::Metadata, other: &fs::Metadata) -> bool {
 fn is_same(_: &fs::Metadata, _: &fs::Metadata) -> bool {
     true
 }
+
+#[cfg(all(test, unix))]
+mod tests;
