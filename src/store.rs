@@ -11,9 +11,11 @@
 //! ```
 
 mod error;
+mod file;
 mod memory;
 
 pub use error::{StoreError, StoreErrorKind};
+pub use file::FileStore;
 pub use memory::MemoryStore;
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};

@@ -6,6 +6,7 @@ pub mod by_hand;
 pub mod duplex;
 pub mod faulty;
 pub mod fleet;
+pub mod folder;
 pub mod frames;
 pub mod judges;
 pub mod users;
