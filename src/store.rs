@@ -11,8 +11,13 @@
 //! ```
 
 mod error;
+#[cfg(feature = "redis")]
+mod redis;
 
 pub use error::{StoreError, StoreErrorKind};
+#[cfg(feature = "redis")]
+#[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
+pub use redis::RedisStore;
 
 use std::{future::Future, pin::Pin, time::Duration};
 
