@@ -13,10 +13,15 @@
 mod error;
 mod file;
 mod memory;
+#[cfg(feature = "redis")]
+mod redis;
 
 pub use error::{StoreError, StoreErrorKind};
 pub use file::FileStore;
 pub use memory::MemoryStore;
+#[cfg(feature = "redis")]
+#[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
+pub use redis::RedisStore;
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 

@@ -29,6 +29,8 @@ pub enum StoreErrorKind {
     Busy,
     /// The lease is not ours any more.
     Lost,
+    /// What the store was given makes no sense, such as a URL. Only what builds a store says so.
+    Invalid,
 }
 
 #[derive(Clone, Debug)]

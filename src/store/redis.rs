@@ -1,0 +1,250 @@
+//! What many hosts share: a Redis or Valkey server.
+
+mod connection;
+mod encryption;
+mod failure;
+mod keys;
+mod lease;
+mod lifetime;
+mod options;
+mod scripts;
+mod topic;
+mod value;
+
+use std::{
+    fmt,
+    future::{Future, pending},
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use redis::{FromRedisValue, ScriptInvocation};
+
+use self::{
+    connection::Connection,
+    keys::Keys,
+    lease::{RedisLease, milliseconds},
+    options::Options,
+    topic::Topic,
+};
+use super::{Lease, StoreError, StoreErrorKind, StoreFuture, TokenStore};
+use crate::{
+    rt::{self, NotInTime},
+    token::{Fence, Stored},
+};
+
+/// One session's token set on a Redis server, for any number of processes on any number of hosts.
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_auth_refresh::store::RedisStore;
+///
+/// # fn main() -> Result<(), tower_auth_refresh::store::StoreError> {
+/// let key = [7; 32]; // from a secret manager
+/// let store = RedisStore::new("rediss://app:password@redis.example.com:6380", "service-account")?
+///     .lease(Duration::from_secs(10))?
+///     .encryption_key(key);
+/// // One session per user: all of them share the connection.
+/// let ann = store.another("user-1")?;
+/// # let _ = ann;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Nothing is connected until the first call. From then on there is one connection for a store, its clones, and all that are
+/// made by [`another`](Self::another); it is made anew whenever it breaks, whenever an answer does not come, and when the
+/// server turns out to be a replica. No call takes longer than 2 s.
+///
+/// # The server
+///
+/// Redis 7 or later, or Valkey, as a single server or as a primary with replicas behind one address. Redirections of a
+/// cluster are not followed, and Sentinel is not asked; a session's keys share a hash tag, so that a proxy in front of a
+/// cluster can serve them. Give it `maxmemory-policy noeviction`: an evicted token set is a lost one.
+///
+/// | key, all behind `<prefix>:{<name>}` | holds | until |
+/// |---|---|---|
+/// | `:token` | a hash: `generation`, `fence` (empty: none), and as `value` the [stored form](Stored) | see below |
+/// | `:lease` | who holds the lease, and its fencing token | the lease's time is over |
+/// | `:fence` | the last fencing token | 30 days after it was drawn |
+///
+/// On the channel `:changed` the generation is told after each change, and nothing else.
+///
+/// A token set is kept for a day after the end of its refresh token, or of its access token if it has no other; where that
+/// end is not known, and where a refused login is remembered with it, for ever. A tombstone is kept for 30 days: a process
+/// that starts after that finds nothing, and signs in if it can.
+///
+/// What a user of the server needs to be allowed:
+///
+/// ```text
+/// ACL SETUSER app on >password ~tower-auth-refresh:* &tower-auth-refresh:* +evalsha +script|load +client|setinfo +select
+///   +hgetall +hmget +hget +hset +exists +del +get +set +incr +pttl +pexpire +pexpireat +time +publish +subscribe +unsubscribe
+/// ```
+///
+/// # What a failover can lose
+///
+/// Replicas follow a little behind, and a disk does too: the writes of the last moment may be gone, although they were
+/// confirmed. `WAIT` would make that rarer and not impossible, and is not used. What that means depends on what is lost:
+///
+/// - **a lease**: a second process may take it while the first one still holds it. The first one's next renewal says
+///   [`Lost`](StoreErrorKind::Lost); whichever writes second finds another version, and does not overwrite it. Both may have
+///   asked the token endpoint.
+/// - **the mark that a refresh token is being spent**: whoever reads the set takes the token for unspent, and may send it a
+///   second time. Some servers revoke everything then, and only a login helps.
+/// - **a new token set**: the one before it is there again, with its mark. It counts as being in doubt: the session logs in
+///   where the provider can, and otherwise sends the refresh token once more. Processes that had read the new set use it
+///   until then.
+/// - **a tombstone**: the set before it is there again, for processes that did not see the sign-out.
+///
+/// A failover cannot make an old writer look new: a fencing token is larger than the time of the server that draws it, than
+/// what is stored, and than any that the session has seen. Nor can it leave half of a token set.
+///
+/// # Encryption
+///
+/// With an [`encryption_key`](Self::encryption_key) the value is encrypted by XChaCha20-Poly1305 and bound to its key on the
+/// server, its generation and its fencing token, so that nobody who can write to the server can forge one or pass another
+/// session's off. Putting back an older value of the same session cannot be told from a restored backup. Without a key the
+/// server, its backups, and whoever watches a `redis://` connection see the tokens; `rediss://` is TLS.
+pub struct RedisStore {
+    connection: Arc<Connection>,
+    keys: Arc<Keys>,
+    topic: Arc<Topic>,
+    options: Options,
+    /// How much news there was before what was loaded last.
+    seen: AtomicU64,
+    /// For how many milliseconds another holds the lease, as was said last.
+    held: AtomicU64,
+}
+
+/// Nobody holds the lease, as far as is known.
+const FREE: u64 = u64::MAX;
+
+impl RedisStore {
+    /// A store for the session of this name on the server at `url`: `redis://` or, with TLS, `rediss://`, then
+    /// `[user][:password@]host[:port][/database]`; or `redis+unix:///path/of/socket`. Reserved characters in user and password
+    /// are percent-encoded. TLS trusts the machine's certificate authorities, or [those that are given](Self::root_certificates).
+    ///
+    /// Two sessions share a token set if they have the same server, database, [prefix](Self::prefix) and name. A name may
+    /// hold any characters; it is seen in errors and on the server.
+    ///
+    /// # Errors
+    /// When that is no such URL, or the name is empty. The error does not show the URL.
+    pub fn new(url: &str, name: &str) -> Result<Self, StoreError> {
+        let connection = Connection::new(url).ok_or_else(|| {
+            invalid("the URL of a redis store must be redis[s]://[user][:password@]host[:port][/database]")
+        })?;
+        Self::on(connection, Options::default(), name)
+    }
+
+    /// A store for another session, on the same connection and with the same options.
+    ///
+    /// # Errors
+    /// When the name is empty.
+    pub fn another(&self, name: &str) -> Result<Self, StoreError> {
+        Self::on(Arc::clone(&self.connection), self.options.clone(), name)
+    }
+
+    fn on(connection: Arc<Connection>, options: Options, name: &str) -> Result<Self, StoreError> {
+        if name.is_empty() {
+            return Err(invalid("the name of a redis store must not be empty"));
+        }
+        let keys = Arc::new(Keys::new(&options.prefix, name));
+        let topic = connection.topics().get(&keys.channel, &connection);
+        Ok(Self { connection, keys, topic, options, seen: AtomicU64::new(0), held: AtomicU64::new(FREE) })
+    }
+
+    async fn run<T: FromRedisValue>(&self, script: ScriptInvocation<'_>, asked_for: &str) -> Result<T, StoreError> {
+        let answer = self.connection.ask(async |mut live| script.invoke_async(&mut live.line).await).await;
+        answer.map_err(|failure| failure.into_error(asked_for, &self.keys))
+    }
+
+    /// How long `changed` waits for news: until its own poll, or until the lease that is in the way has ended.
+    fn patience(&self) -> Duration {
+        let held = self.held.swap(FREE, Ordering::Relaxed);
+        self.options.poll.min(Duration::from_millis(held))
+    }
+}
+
+impl TokenStore for RedisStore {
+    fn load(&self) -> StoreFuture<'_, Option<Stored>> {
+        Box::pin(async move {
+            let seen = self.topic.count();
+            let command = redis::cmd("HGETALL").arg(&self.keys.token).take();
+            let fields = self.connection.ask(async |mut live| command.query_async(&mut live.line).await).await;
+            let fields = fields.map_err(|failure| failure.into_error("read", &self.keys))?;
+            let stored = value::read(fields, self.options.cipher.as_deref(), &self.keys)?;
+            self.seen.store(seen, Ordering::Relaxed);
+            Ok(stored)
+        })
+    }
+
+    fn try_lease(&self, above: Option<Fence>) -> StoreFuture<'_, Option<Box<dyn Lease>>> {
+        Box::pin(async move {
+            let owner = format!("{:032x}", fastrand::u128(..));
+            let mut script = scripts::LEASE.prepare_invoke();
+            script
+                .key(&self.keys.token)
+                .key(&self.keys.lease)
+                .key(&self.keys.fence)
+                .arg(&owner)
+                .arg(milliseconds(self.options.lease))
+                .arg(above.map_or(0, Fence::get))
+                .arg(milliseconds(lifetime::TOMBSTONE));
+            let (fence, left): (String, i64) = self.run(script, "lease").await?;
+            let Ok(number) = fence.parse::<u64>() else {
+                // One without an end was not written by a store.
+                self.held.store(u64::try_from(left).unwrap_or(FREE), Ordering::Relaxed);
+                return Ok(None);
+            };
+            let lease = RedisLease { store: self.clone(), holder: format!("{owner}:{fence}"), fence: number.into() };
+            Ok(Some(Box::new(lease) as Box<dyn Lease>))
+        })
+    }
+
+    fn changed(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        let seen = self.seen.load(Ordering::Relaxed);
+        Box::pin(async move {
+            let news = rt::timeout(self.patience(), async {
+                match self.connection.listen(&self.topic).await {
+                    Ok(true) => self.topic.other_than(seen).await,
+                    // What came before was not heard.
+                    Ok(false) => {}
+                    Err(_) => pending().await,
+                }
+            });
+            if let Err(NotInTime::NoTimer) = news.await {
+                pending().await
+            }
+        })
+    }
+}
+
+impl Clone for RedisStore {
+    fn clone(&self) -> Self {
+        Self {
+            connection: Arc::clone(&self.connection),
+            keys: Arc::clone(&self.keys),
+            topic: Arc::clone(&self.topic),
+            options: self.options.clone(),
+            seen: AtomicU64::new(self.seen.load(Ordering::Relaxed)),
+            held: AtomicU64::new(FREE),
+        }
+    }
+}
+
+impl fmt::Debug for RedisStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisStore")
+            .field("server", &self.connection.address())
+            .field("keys", &self.keys.to_string())
+            .field("options", &self.options)
+            .finish()
+    }
+}
+
+fn invalid(what: &'static str) -> StoreError {
+    StoreError::new(StoreErrorKind::Invalid, what)
+}

@@ -1,0 +1,30 @@
+-- Compare and swap: what is stored must be the expected state, and not of a later lease than this one.
+local token = KEYS[1]
+local expected, holder = ARGV[1], ARGV[2]
+local generation, fence, value = ARGV[3], ARGV[4], ARGV[5]
+local ends, kept, channel = ARGV[6], ARGV[7], ARGV[8]
+
+local held = ''
+if redis.call('EXISTS', token) == 1 then
+  local fields = redis.call('HMGET', token, 'generation', 'fence')
+  held = (fields[1] or '') .. '/' .. (fields[2] or '')
+  local writer = fields[2] or ''
+  if #writer > #holder or (#writer == #holder and writer > holder) then
+    return 0
+  end
+end
+if held ~= expected then
+  return 0
+end
+
+redis.call('DEL', token)
+redis.call('HSET', token, 'generation', generation, 'fence', fence, 'value', value)
+if ends ~= '' then
+  -- By the server's clock, and never so soon that it would be gone at once.
+  local time = redis.call('TIME')
+  local least = time[1] * 1000 + math.floor(time[2] / 1000) + kept
+  redis.call('PEXPIREAT', token, string.format('%.0f', math.max(ends, least)))
+end
+-- Not to be allowed to tell anybody is no failure: the others look by themselves from time to time.
+redis.pcall('PUBLISH', channel, generation)
+return 1
