@@ -83,11 +83,12 @@ impl<P: Provider> Driver<P> {
                         backoff.await;
                     }
                 }
-                Err(failed) if failed.look_again => turn.release().await,
                 Err(failed) => {
                     self.note(&turn, &failed).await;
                     turn.release().await;
-                    return Err(failed);
+                    if !failed.look_again {
+                        return Err(failed);
+                    }
                 }
             }
         }

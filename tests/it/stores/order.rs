@@ -37,7 +37,7 @@ async fn a_refresh_takes_the_lease_looks_marks_asks_saves_and_releases() {
     let process = signed_in(&world, &store).await;
     world.hold_idp();
     world.clock.advance(LIFE);
-    let mut request = ByHand::started(send(&process.client, get("/")));
+    let request = ByHand::started(send(&process.client, get("/")));
     until(|| world.counts().refreshes == 1).await;
     assert_eq!(process.store.calls(), [Load, Lease, Load, Save], "a look, the lease, another look, the mark");
     let marked = stored(&store).await.unwrap();
@@ -61,7 +61,7 @@ async fn a_login_marks_nothing() {
     let (world, store) = (World::new().lifetime(LIFE), MemoryStore::new());
     let process = Process::new(&world, &store);
     world.hold_idp();
-    let mut request = ByHand::started(send(&process.client, get("/")));
+    let request = ByHand::started(send(&process.client, get("/")));
     until(|| world.counts().logins == 1).await;
     assert!(stored(&store).await.is_none());
     world.release_idp();
@@ -114,7 +114,7 @@ async fn a_lease_is_renewed_every_third_of_its_time() {
     let process = Process::new(&world, &store);
     process.store.lasts(Duration::from_secs(9));
     world.hold_idp();
-    let mut request = ByHand::started(send(&process.client, get("/")));
+    let request = ByHand::started(send(&process.client, get("/")));
     until(|| world.counts().logins == 1).await;
     let started = tokio::time::Instant::now();
     let renewals = std::cell::Cell::new(0);
