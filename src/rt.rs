@@ -5,6 +5,7 @@ mod on_tokio;
 pub(crate) mod stand_in;
 
 use std::{
+    fmt,
     future::{Future, poll_fn},
     pin::{Pin, pin},
     task::Poll,
@@ -12,9 +13,9 @@ use std::{
 };
 
 #[cfg(not(test))]
-pub(crate) use on_tokio::{Sleep, Task, sleep, spawn};
+pub(crate) use on_tokio::{Sleep, Task, blocking, sleep, spawn};
 #[cfg(test)]
-pub(crate) use stand_in::{Sleep, Task, interleave, sleep, spawn};
+pub(crate) use stand_in::{Sleep, Task, blocking, interleave, sleep, spawn};
 
 /// Why a future was given up.
 #[derive(Debug)]
@@ -23,6 +24,17 @@ pub(crate) enum NotInTime {
     Elapsed,
     /// The runtime was built without its timer.
     NoTimer,
+}
+
+/// Why blocking work has no result. Where it was begun it may have been done all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoResult {
+    /// There is no runtime here.
+    NoRuntime,
+    /// The runtime is shutting down.
+    ShutDown,
+    /// The work panicked.
+    Panicked,
 }
 
 /// Whether the caller is on a runtime that has a timer.
@@ -41,7 +53,20 @@ pub(crate) async fn timeout<T>(limit: Duration, future: impl Future<Output = T>)
     .await
 }
 
+impl fmt::Display for NoResult {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoRuntime => "there is no tokio runtime",
+            Self::ShutDown => "the runtime is shutting down",
+            Self::Panicked => "the work panicked",
+        })
+    }
+}
+
 /// Marks a place where another thread may run in between, for the explorers of schedules. Nothing outside of tests.
 #[cfg(not(test))]
 #[inline(always)]
 pub(crate) fn interleave() {}
+
+#[cfg(test)]
+mod tests;

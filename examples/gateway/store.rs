@@ -84,6 +84,7 @@ impl Store {
         }
     }
 
+    #[allow(clippy::disallowed_methods, reason = "the rule is the library's")]
     async fn save<P: Provider>(&self, session: &Session<P>, unsaved: Option<Change>) -> io::Result<()> {
         let store = self.clone();
         let save: Box<dyn FnOnce() -> io::Result<()> + Send> = match unsaved {

@@ -10,6 +10,8 @@ use std::{
 
 use tokio::runtime::Handle;
 
+use super::NoResult;
+
 /// A spawned task that can be told to stop.
 #[derive(Debug)]
 pub(crate) struct Task(tokio::task::AbortHandle);
@@ -21,6 +23,15 @@ pub(crate) struct Sleep(Pin<Box<tokio::time::Sleep>>);
 /// Runs `future` on the current runtime; `None` (and `future` dropped) where there is none.
 pub(crate) fn spawn(future: impl Future<Output = ()> + Send + 'static) -> Option<Task> {
     Some(Task(Handle::try_current().ok()?.spawn(future).abort_handle()))
+}
+
+/// Runs `work` on a thread that may wait for the disk. Where the future is dropped, work that was handed over goes on. What
+/// it logs goes where the caller's own events go, and belongs to the same span.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, NoResult> {
+    let runtime = Handle::try_current().map_err(|_| NoResult::NoRuntime)?;
+    let (logs, span) = (tracing::dispatcher::get_default(Clone::clone), tracing::Span::current());
+    let result = runtime.spawn_blocking(move || tracing::dispatcher::with_default(&logs, || span.in_scope(work))).await;
+    result.map_err(|error| if error.is_panic() { NoResult::Panicked } else { NoResult::ShutDown })
 }
 
 /// A timer that starts now, or `None` where there is no runtime, or one that was built without a timer.

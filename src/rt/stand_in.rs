@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use super::on_tokio;
+use super::{NoResult, on_tokio};
 
 /// What an explorer provides in the place of the runtime.
 pub(crate) trait Runtime {
@@ -64,6 +64,12 @@ pub(crate) fn sleep(duration: Duration) -> Option<Sleep> {
         Some(runtime) => Some(Sleep::StandIn(runtime.sleep(duration))),
         None => on_tokio::sleep(duration).map(Sleep::Real),
     }
+}
+
+/// An explorer's thread is the only one there is, so the work is done on it.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, NoResult> {
+    let stands_in = current().is_some();
+    if stands_in { Ok(work()) } else { on_tokio::blocking(work).await }
 }
 
 pub(crate) fn interleave() {
