@@ -11,8 +11,10 @@
 //! ```
 
 mod error;
+mod file;
 
 pub use error::{StoreError, StoreErrorKind};
+pub use file::FileStore;
 
 use std::{future::Future, pin::Pin, time::Duration};
 

@@ -20,6 +20,7 @@ mod early_ends;
 mod elsewhere;
 mod failure_classes;
 mod failures;
+mod file_store;
 mod first_token;
 mod flights;
 mod hardening;

@@ -5,6 +5,7 @@ mod bare;
 pub mod by_hand;
 pub mod duplex;
 pub mod faulty;
+pub mod folder;
 pub mod frames;
 pub mod judges;
 pub mod users;
