@@ -82,7 +82,8 @@ use crate::{
 ///
 /// It is the operating system's (`flock` on Unix), and belongs to an open file. Two stores in one process exclude each other
 /// as two processes do. It ends with the process that holds it, however that ends. A process that is **stopped** keeps it,
-/// and the others wait until their own deadline. A process that is forked from the holder, and does not `exec`, keeps it too.
+/// and the others wait until their own deadline. So does one that was forked from a holder that then died, until it ends or
+/// runs another program.
 ///
 /// Who deletes the lock file, or replaces it, takes the lease away from its holder. The holder finds out before it renames,
 /// with [`Lost`](StoreErrorKind::Lost); only between that look and the rename two could write, and the later one stays. An

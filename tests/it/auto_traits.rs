@@ -30,7 +30,7 @@ use tower_auth_refresh::{
     providers,
     replay::{Buffered, CloneBody, Never, ReplayBody},
     session::{Condition, Event, Events, InvalidPolicy, RefreshPolicy, SessionBuilder, Status},
-    store::{Lease, StoreError, StoreErrorKind, Swap, TokenStore},
+    store::{FileStore, Lease, MemoryStore, StoreError, StoreErrorKind, Swap, TokenStore},
     test_util,
     token::{Expiry, Fence, Generation, LoginMark, SecretString, Stored, StoredError, TokenSet, Version},
 };
@@ -157,6 +157,12 @@ fn tokens_settings_and_reports_can_be_cloned_and_go_everywhere() {
     assert_is!(Send, Sync, Unpin, UnwindSafe, RefUnwindSafe; InspectBody<Body>, Events);
     // A copy of a secret is made by name.
     assert_is_not!(Copy; TokenSet, Stored, SecretString, Credential);
+}
+
+#[test]
+fn stores_are_shared_and_go_everywhere() {
+    assert_is!(Send, Sync, Unpin, UnwindSafe, RefUnwindSafe, fmt::Debug; FileStore);
+    assert_is!(Send, Sync, Unpin, Clone, fmt::Debug; MemoryStore);
 }
 
 #[test]

@@ -69,7 +69,10 @@ impl LockFile {
     /// Whether nobody holds the lock. To find out it is held for a moment.
     pub(super) fn is_free(path: &Path) -> bool {
         match fs::symlink_metadata(path) {
-            Ok(metadata) if metadata.is_file() => File::open(path).is_ok_and(|file| file.try_lock_shared().is_ok()),
+            // The probe unlocks as the holder does.
+            Ok(metadata) if metadata.is_file() => {
+                File::open(path).is_ok_and(|file| file.try_lock_shared().is_ok() && file.unlock().is_ok())
+            }
             Ok(_) => false,
             Err(error) => error.kind() == ErrorKind::NotFound,
         }
@@ -120,6 +123,14 @@ impl LockFile {
             file.write_all(format!("{:020}\n", fence.get()).as_bytes())
         };
         write(&mut self.file).map_err(|error| cannot("write", &self.path, &error))
+    }
+}
+
+impl Drop for LockFile {
+    /// To close the file would not do while another thread starts a process: until that has its own program, it has the
+    /// file too.
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
     }
 }
 

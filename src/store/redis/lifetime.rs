@@ -50,7 +50,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::token::{Expiry, Generation, LoginMark, TokenSet};
+    use crate::token::{Expiry, Generation, TokenSet};
 
     const DAY: u64 = 24 * 60 * 60 * 1000;
 

@@ -210,7 +210,7 @@ async fn a_write_that_is_not_waited_for_is_made_under_the_lock() {
     let lease = leased(&store).await;
     let next = stored(1, &*lease);
     // Handed over, and then its future and its lease are gone.
-    drop(ByHand::started(lease.save(None, &next)));
+    let _ = ByHand::new(lease.save(None, &next)).poll();
     drop(lease);
     drop(becomes_free(&other).await);
     assert_eq!(version(&other).await, Some(next.version()));

@@ -34,3 +34,17 @@ fn a_file_that_was_replaced_before_it_was_locked_is_not_taken_for_the_lock() {
     fs::remove_file(&path).unwrap();
     assert!(matches!(attempt, Ok(Attempt::Deleted)), "{attempt:?}");
 }
+
+#[test]
+fn what_is_let_go_is_free_although_a_process_that_is_being_started_has_it_open() {
+    let (path, file) = opened("copied");
+    let Ok(Attempt::Locked(lock)) = LockFile::attempt(&path, file) else { unreachable!("nobody else knows the file") };
+    // Shares the lock, as the file does that a fork inherits.
+    let _copy = lock.file.try_clone().unwrap();
+    assert!(!LockFile::is_free(&path));
+    drop(lock);
+    assert!(LockFile::is_free(&path));
+    let taken = LockFile::try_take(&path);
+    fs::remove_file(&path).unwrap();
+    assert!(matches!(taken, Ok(Some(_))), "{taken:?}");
+}
