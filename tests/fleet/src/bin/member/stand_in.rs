@@ -1,0 +1,111 @@
+//! What stands in for the session's own work with a store, until that is there: around the token endpoint, so that a
+//! request for tokens is answered by what another process has stored meanwhile.
+
+mod file;
+
+use std::{sync::Arc, time::SystemTime};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::{BodyExt, Full};
+use tower::{BoxError, Service, service_fn};
+use tower_auth_refresh::{
+    store::{Lease, Swap, TokenStore},
+    token::{ExposeSecret, Generation, Stored, TokenSet, Version},
+};
+
+pub(crate) use file::File;
+
+type Asked = Request<Full<Bytes>>;
+type Answered = Response<Full<Bytes>>;
+
+#[derive(Clone)]
+pub(crate) struct StandIn {
+    store: Arc<dyn TokenStore>,
+    can_log_in: bool,
+}
+
+impl StandIn {
+    pub(crate) fn new(store: Arc<dyn TokenStore>, can_log_in: bool) -> Self {
+        Self { store, can_log_in }
+    }
+
+    pub(crate) fn around<S>(
+        self,
+        transport: S,
+    ) -> impl Service<Asked, Response = Answered, Error = BoxError, Future: Send> + Clone + Send + 'static
+    where
+        S: Service<Asked, Response = Answered, Error = BoxError, Future: Send> + Clone + Send + 'static,
+    {
+        service_fn(move |request: Asked| {
+            let (this, transport) = (self.clone(), transport.clone());
+            async move { this.answer(transport, request).await }
+        })
+    }
+
+    async fn answer<S>(self, mut transport: S, request: Asked) -> Result<Answered, BoxError>
+    where
+        S: Service<Asked, Response = Answered, Error = BoxError>,
+    {
+        let (mut head, body) = request.into_parts();
+        let body = body.collect().await?.to_bytes();
+        let is_login = head.uri.path().ends_with("/login");
+        let presented = String::from_utf8(body.to_vec())?;
+        let other = |stored: &Stored| {
+            let token = stored.token.as_ref()?;
+            let refresh = token.refresh_token()?.expose_secret();
+            (stored.spending_since.is_none() && (is_login || refresh != presented))
+                .then(|| format!("{} {refresh} -", token.access_token().expose_secret()))
+        };
+        let (lease, stored) = loop {
+            if let Some(other) = self.store.load().await?.as_ref().and_then(other) {
+                return Ok(Response::new(Full::from(other)));
+            }
+            match self.store.try_lease(None).await? {
+                None => self.store.changed().await,
+                Some(lease) => match self.store.load().await? {
+                    Some(stored) if other(&stored).is_some() => lease.release().await?,
+                    stored => break (lease, stored),
+                },
+            }
+        };
+        let expected = stored.as_ref().map(Stored::version);
+        let generation = stored.as_ref().map_or(0, |stored| stored.generation.get());
+        let is_in_doubt = stored.as_ref().is_some_and(|stored| stored.spending_since.is_some());
+        let mut expected = expected;
+        let body = if is_in_doubt && self.can_log_in {
+            head.uri = head.uri.to_string().replace("/refresh", "/login").parse()?;
+            Bytes::new()
+        } else {
+            if let Some(mut mark) = stored {
+                mark.spending_since = Some(SystemTime::now());
+                mark.fence = Some(lease.fence());
+                save(&*lease, expected, &mark).await?;
+                expected = Some(mark.version());
+            }
+            body
+        };
+        let answer = transport.call(Request::from_parts(head, Full::new(body))).await?;
+        let (head, body) = answer.into_parts();
+        let body = body.collect().await?.to_bytes();
+        if head.status.is_success() {
+            let text = std::str::from_utf8(&body)?;
+            let [access, refresh, _] = text.split(' ').collect::<Vec<_>>()[..] else {
+                return Err("three words".into());
+            };
+            let token = TokenSet::new(access).with_refresh_token(refresh);
+            let mut next = Stored::new(token, Generation::from(generation + 1));
+            next.fence = Some(lease.fence());
+            save(&*lease, expected, &next).await?;
+        }
+        lease.release().await?;
+        Ok(Response::from_parts(head, Full::new(body)))
+    }
+}
+
+async fn save(lease: &dyn Lease, expected: Option<Version>, stored: &Stored) -> Result<(), BoxError> {
+    match lease.save(expected, stored).await? {
+        Swap::Done => Ok(()),
+        Swap::Conflict => Err("a conflict".into()),
+    }
+}
