@@ -24,9 +24,9 @@ pub enum Point {
 pub enum Command {
     /// Say [`Event::Served`] once every lane of requests has had an answer to one that began after this.
     Serve,
-    /// Stop at this point when it is reached next, and say [`Event::At`].
+    /// Say [`Event::Obeyed`]; stop at this point when it is reached next, and say [`Event::At`].
     Arm(Point),
-    /// Stop at no point, and go on from the one at which it stands.
+    /// Say [`Event::Obeyed`]; stop at no point, and go on from the one at which it stands.
     Disarm,
     /// Say [`Event::Report`], and begin a new one.
     Report,
@@ -37,6 +37,8 @@ pub enum Command {
 pub enum Event {
     /// The answer to [`Command::Serve`].
     Served,
+    /// The answer to [`Command::Arm`] and [`Command::Disarm`]: from here on it does.
+    Obeyed,
     /// It stands at this point until it is [disarmed](Command::Disarm).
     At(Point),
     /// It passes this point.
@@ -130,6 +132,7 @@ impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Served => f.write_str("served"),
+            Self::Obeyed => f.write_str("obeyed"),
             Self::At(point) => write!(f, "at {point}"),
             Self::Passed(point) => write!(f, "passed {point}"),
             Self::Generation(number) => write!(f, "generation {number}"),
@@ -147,6 +150,7 @@ impl FromStr for Event {
         let number = |word: &str| word.parse::<u64>().map_err(|_| bad());
         Ok(match line.split_once(' ').unwrap_or((line, "")) {
             ("served", "") => Self::Served,
+            ("obeyed", "") => Self::Obeyed,
             ("at", point) => Self::At(point.parse()?),
             ("passed", point) => Self::Passed(point.parse()?),
             ("generation", of) => Self::Generation(number(of)?),
@@ -183,7 +187,13 @@ mod tests {
             assert_eq!(command.to_string().parse::<Command>().unwrap(), command);
         }
         let report = Report { ok: 1, failed: 2, longest: Duration::from_millis(3) };
-        let events = [Event::Served, Event::Generation(7), Event::Failed("a b".to_owned()), Event::Report(report)];
+        let events = [
+            Event::Served,
+            Event::Obeyed,
+            Event::Generation(7),
+            Event::Failed("a b".to_owned()),
+            Event::Report(report),
+        ];
         for event in points.flat_map(|point| [Event::At(point), Event::Passed(point)]).chain(events) {
             assert_eq!(event.to_string().parse::<Event>().unwrap(), event);
         }

@@ -12,6 +12,8 @@
 #![allow(clippy::disallowed_methods, reason = "the rules are the library's; real processes live in real time")]
 #![allow(unreachable_pub, reason = "nothing outside of a test binary reaches anything in it")]
 
+mod disks;
 mod kills;
+mod stalls;
 mod steady;
 mod support;

@@ -7,6 +7,11 @@ async fn on_a_file_each_expiry_costs_one_call() {
     each_expiry_costs_one_call(&Store::file()).await;
 }
 
+#[tokio::test]
+async fn with_leases_each_expiry_costs_one_call() {
+    each_expiry_costs_one_call(&Store::leased()).await;
+}
+
 async fn each_expiry_costs_one_call(store: &Store) {
     let (scale, server) = (scale(), Server::start().await);
     let mut fleet = Fleet::start(scale.processes, &server, store, Login::Can).await;

@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use http::Uri;
 use tower::BoxError;
@@ -16,6 +16,8 @@ pub(crate) struct Args {
 /// The store that the fleet shares.
 pub(crate) enum StoreArgs {
     File(PathBuf),
+    /// Stands in for one whose leases end by their time.
+    Leased(PathBuf, Duration),
 }
 
 impl Args {
@@ -25,6 +27,7 @@ impl Args {
         let [server, login, ref store @ ..] = words[..] else { return Err("which server?".into()) };
         let store = match store {
             ["file", path] => StoreArgs::File(path.into()),
+            ["leased", path, lease] => StoreArgs::Leased(path.into(), Duration::from_millis(lease.parse()?)),
             _ => return Err("which store?".into()),
         };
         Ok(Self { server: server.parse()?, can_log_in: login == "login", store })

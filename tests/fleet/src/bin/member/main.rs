@@ -30,7 +30,7 @@ async fn main() -> Result<(), BoxError> {
     let args = Args::read()?;
     let api = args.server.clone();
     let points = Points::default();
-    let session = attach::session(args, &points)?;
+    let session = attach::session(args, &points).await?;
     let client = AuthRefreshLayer::new(session.clone()).layer(transport::client());
     tokio::spawn(stdio::follow(session.subscribe()));
     let traffic = Traffic::start(client, api);

@@ -12,9 +12,11 @@ pub(crate) struct Points(watch::Sender<Option<Point>>);
 impl Points {
     pub(crate) fn arm(&self, point: Point) {
         self.0.send_replace(Some(point));
+        say(&Event::Obeyed);
     }
 
     pub(crate) fn disarm(&self) {
+        say(&Event::Obeyed);
         self.0.send_replace(None);
     }
 

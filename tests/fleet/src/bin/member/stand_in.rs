@@ -3,15 +3,19 @@
 
 mod file;
 
-use std::{sync::Arc, time::SystemTime};
+use std::{
+    sync::Arc,
+    time::{Instant, SystemTime},
+};
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use tower::{BoxError, Service, service_fn};
 use tower_auth_refresh::{
-    store::{Lease, Swap, TokenStore},
-    token::{ExposeSecret, Generation, Stored, TokenSet, Version},
+    session::NotSent,
+    store::{Swap, TokenStore},
+    token::{ExposeSecret, Generation, Stored, TokenSet},
 };
 
 pub(crate) use file::File;
@@ -39,16 +43,25 @@ impl StandIn {
     {
         service_fn(move |request: Asked| {
             let (this, transport) = (self.clone(), transport.clone());
-            async move { this.answer(transport, request).await }
+            async move {
+                let (head, body) = request.into_parts();
+                let body = body.collect().await?.to_bytes();
+                loop {
+                    let request = Request::from_parts(head.clone(), body.clone());
+                    if let Some(answer) = this.answer(transport.clone(), request).await? {
+                        return Ok(answer);
+                    }
+                }
+            }
         })
     }
 
-    async fn answer<S>(self, mut transport: S, request: Asked) -> Result<Answered, BoxError>
+    /// `None`: once more.
+    async fn answer<S>(&self, mut transport: S, request: Request<Bytes>) -> Result<Option<Answered>, BoxError>
     where
         S: Service<Asked, Response = Answered, Error = BoxError>,
     {
         let (mut head, body) = request.into_parts();
-        let body = body.collect().await?.to_bytes();
         let is_login = head.uri.path().ends_with("/login");
         let presented = String::from_utf8(body.to_vec())?;
         let other = |stored: &Stored| {
@@ -59,7 +72,7 @@ impl StandIn {
         };
         let (lease, stored) = loop {
             if let Some(other) = self.store.load().await?.as_ref().and_then(other) {
-                return Ok(Response::new(Full::from(other)));
+                return Ok(Some(Response::new(Full::from(other))));
             }
             match self.store.try_lease(None).await? {
                 None => self.store.changed().await,
@@ -69,6 +82,13 @@ impl StandIn {
                 },
             }
         };
+        let leased = Instant::now();
+        if stored.as_ref().is_some_and(|stored| stored.refresh_refused_since.is_some()) {
+            lease.release().await?;
+            let mut refused = Response::<Full<Bytes>>::default();
+            *refused.status_mut() = StatusCode::BAD_REQUEST;
+            return Ok(Some(refused));
+        }
         let expected = stored.as_ref().map(Stored::version);
         let generation = stored.as_ref().map_or(0, |stored| stored.generation.get());
         let is_in_doubt = stored.as_ref().is_some_and(|stored| stored.spending_since.is_some());
@@ -80,8 +100,13 @@ impl StandIn {
             if let Some(mut mark) = stored {
                 mark.spending_since = Some(SystemTime::now());
                 mark.fence = Some(lease.fence());
-                save(&*lease, expected, &mark).await?;
+                if lease.save(expected, &mark).await.map_err(NotSent::new)? == Swap::Conflict {
+                    return Ok(None);
+                }
                 expected = Some(mark.version());
+                if lease.lasts().is_some_and(|lasts| leased.elapsed() >= lasts) {
+                    return Ok(None);
+                }
             }
             body
         };
@@ -96,16 +121,14 @@ impl StandIn {
             let token = TokenSet::new(access).with_refresh_token(refresh);
             let mut next = Stored::new(token, Generation::from(generation + 1));
             next.fence = Some(lease.fence());
-            save(&*lease, expected, &next).await?;
+            if lease.save(expected, &next).await? == Swap::Conflict {
+                return Ok(None);
+            }
+        } else if let Some(mut refused) = self.store.load().await? {
+            refused.refresh_refused_since = Some(SystemTime::now());
+            lease.save(expected, &refused).await?;
         }
         lease.release().await?;
-        Ok(Response::from_parts(head, Full::new(body)))
-    }
-}
-
-async fn save(lease: &dyn Lease, expected: Option<Version>, stored: &Stored) -> Result<(), BoxError> {
-    match lease.save(expected, stored).await? {
-        Swap::Done => Ok(()),
-        Swap::Conflict => Err("a conflict".into()),
+        Ok(Some(Response::from_parts(head, Full::new(body))))
     }
 }

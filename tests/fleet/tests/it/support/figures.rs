@@ -39,9 +39,6 @@ pub async fn figures(what: &str, server: &Server, fleet: &mut Fleet) -> Figures 
     let Report { ok, failed, longest, .. } = fleet.total();
     let figures = Figures { counts: server.counts(), ok, failed, longest };
     println!("{what}: {figures}");
-    for why in fleet.failures() {
-        println!("a request failed at process {why}");
-    }
     figures
 }
 

@@ -1,10 +1,12 @@
 //! A fleet, its servers, its stores, and the figures of a test.
 
+mod disk;
 mod figures;
 mod fleet;
 mod folder;
 mod ledger;
 mod process;
+mod redis;
 #[allow(dead_code, reason = "shared with the tests of other stacks, which need more of it")]
 #[path = "../../../../stacks/tests/it/support/serve.rs"]
 mod serve;

@@ -11,9 +11,11 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use tokio::sync::watch;
 use tower::{BoxError, service_fn};
+use tower_auth_refresh::token::{Generation, Stored, TokenSet};
 
 use super::{
     ledger::{Counts, Granted, Ledger},
+    process::patiently,
     serve,
 };
 
@@ -58,6 +60,13 @@ impl Server {
         self.shared.ledger().expire(Instant::now());
     }
 
+    /// A token set that somebody has signed in for elsewhere, in the stored form.
+    pub fn signed_in(&self) -> Stored {
+        let granted = self.shared.ledger().log_in(Instant::now());
+        let token = TokenSet::new(granted.access_token()).with_refresh_token(granted.refresh_token());
+        Stored::new(token, Generation::from(1))
+    }
+
     /// Acts on token requests, and holds the answers.
     pub fn hold(&self) {
         self.shared.held.send_replace(true);
@@ -68,9 +77,10 @@ impl Server {
         self.shared.held.send_replace(false);
     }
 
-    /// Waits until so many token requests have come whose answers are held.
-    pub async fn holds(&self, count: usize) {
-        self.shared.at_once.subscribe().wait_for(|at_once| *at_once == count).await.unwrap();
+    /// Waits until it has acted on a token request whose answer is held.
+    pub async fn has_one(&self) {
+        let mut at_once = self.shared.at_once.subscribe();
+        patiently("a token request", at_once.wait_for(|at_once| *at_once > 0)).await.unwrap();
     }
 
     pub fn counts(&self) -> Counts {

@@ -12,18 +12,27 @@ use tower_auth_refresh::{
     token::{ExposeSecret, Fence, Stored, Version},
 };
 
-pub(crate) struct File(PathBuf);
+pub(crate) struct File {
+    path: PathBuf,
+    /// How long a lease holds; without it until its holder ends.
+    lasts: Option<Duration>,
+}
 
 struct FileLease {
     path: PathBuf,
     fence: Fence,
+    lasts: Option<Duration>,
     lock: Mutex<Option<fs::File>>,
 }
 
 impl File {
-    pub(crate) fn new(path: PathBuf) -> Self {
-        Self(path)
+    pub(crate) fn new(path: PathBuf, lasts: Option<Duration>) -> Self {
+        Self { path, lasts }
     }
+}
+
+fn now() -> u128 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("later").as_millis()
 }
 
 fn read(path: &PathBuf) -> Result<Option<Stored>, StoreError> {
@@ -36,21 +45,33 @@ fn read(path: &PathBuf) -> Result<Option<Stored>, StoreError> {
 
 impl TokenStore for File {
     fn load(&self) -> StoreFuture<'_, Option<Stored>> {
-        Box::pin(async { read(&self.0) })
+        Box::pin(async { read(&self.path) })
     }
 
     fn try_lease(&self, _: Option<Fence>) -> StoreFuture<'_, Option<Box<dyn Lease>>> {
         Box::pin(async {
-            let lock = fs::File::create(self.0.with_extension("lock"));
+            let lock = fs::File::create(self.path.with_extension("lock"));
             let lock = lock.map_err(|error| StoreError::io("cannot lock", &error))?;
             if lock.try_lock().is_err() {
                 return Ok(None);
             }
-            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("later").as_millis();
-            let last = read(&self.0)?.and_then(|stored| stored.fence).map_or(0, Fence::get);
+            let now = now();
+            let until = self.path.with_extension("until");
+            if let Some(lasts) = self.lasts {
+                if fs::read_to_string(&until).is_ok_and(|until| now < until.parse().expect("a time")) {
+                    return Ok(None);
+                }
+                fs::write(until, (now + lasts.as_millis()).to_string())
+                    .map_err(|error| StoreError::io("until", &error))?;
+            }
+            let last = read(&self.path)?.and_then(|stored| stored.fence).map_or(0, Fence::get);
             let fence = Fence::from((last + 1).max(u64::try_from(now).expect("sooner")));
-            let lease: Box<dyn Lease> =
-                Box::new(FileLease { path: self.0.clone(), fence, lock: Mutex::new(Some(lock)) });
+            let lease: Box<dyn Lease> = Box::new(FileLease {
+                path: self.path.clone(),
+                fence,
+                lasts: self.lasts,
+                lock: Mutex::new(Some(lock).filter(|_| self.lasts.is_none())),
+            });
             Ok(Some(lease))
         })
     }
@@ -66,7 +87,7 @@ impl Lease for FileLease {
     }
 
     fn lasts(&self) -> Option<Duration> {
-        None
+        self.lasts
     }
 
     fn renew(&self) -> StoreFuture<'_, ()> {
@@ -89,6 +110,9 @@ impl Lease for FileLease {
 
     fn release(&self) -> StoreFuture<'_, ()> {
         self.lock.lock().expect("whole").take();
+        if self.lasts.is_some() {
+            let _ = fs::remove_file(self.path.with_extension("until"));
+        }
         Box::pin(async { Ok(()) })
     }
 }
