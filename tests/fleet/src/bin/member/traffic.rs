@@ -1,0 +1,111 @@
+//! Requests to the API, one after the other in each of a few lanes, for as long as the process lives.
+
+use std::{
+    error::Error,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use fleet::{Event, Report};
+use http::{Request, StatusCode, Uri};
+use http_body_util::{BodyExt, Full};
+use tokio::sync::watch;
+use tower::{BoxError, ServiceExt};
+use tower_auth_refresh::{AuthRefresh, test_util::TestProvider};
+
+use crate::{stdio::say, transport::HttpClient};
+
+/// The client of the API, with the layer around it.
+pub(crate) type Client = AuthRefresh<HttpClient, TestProvider>;
+
+/// How many requests are under way at once.
+const LANES: usize = 2;
+
+/// Between two requests of one lane: traffic enough to notice every change, and no more, for all processes share a machine.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// The lanes, and what has become of their requests.
+pub(crate) struct Traffic {
+    api: Uri,
+    /// The number of the last [`serve`](Self::serve).
+    asked: watch::Sender<u64>,
+    /// For each lane, which of these its last good answer was to.
+    served: watch::Sender<[u64; LANES]>,
+    report: Mutex<Report>,
+}
+
+impl Traffic {
+    pub(crate) fn start(client: Client, api: Uri) -> Arc<Self> {
+        let traffic = Arc::new(Self {
+            api,
+            asked: watch::Sender::default(),
+            served: watch::Sender::default(),
+            report: Mutex::default(),
+        });
+        for lane in 0..LANES {
+            tokio::spawn(Arc::clone(&traffic).run(lane, client.clone()));
+        }
+        traffic
+    }
+
+    /// Says so once each lane has had an answer to a request that began after this.
+    pub(crate) fn serve(self: &Arc<Self>) {
+        self.asked.send_modify(|asked| *asked += 1);
+        let (traffic, asked) = (Arc::clone(self), *self.asked.borrow());
+        tokio::spawn(async move {
+            let mut served = traffic.served.subscribe();
+            let reached = served.wait_for(|lanes| lanes.iter().all(|lane| *lane >= asked)).await.is_ok();
+            if reached {
+                say(&Event::Served);
+            }
+        });
+    }
+
+    /// What has happened since the last report.
+    pub(crate) fn report(&self) -> Report {
+        std::mem::take(&mut *self.counted())
+    }
+
+    async fn run(self: Arc<Self>, lane: usize, client: Client) {
+        loop {
+            let (asked, began) = (*self.asked.borrow(), Instant::now());
+            let outcome = self.ask(&client).await;
+            self.count(outcome.is_ok(), began.elapsed());
+            match outcome {
+                Ok(()) => self.served.send_modify(|lanes| lanes[lane] = asked),
+                Err(error) => say(&Event::Failed(chain(&*error))),
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    async fn ask(&self, client: &Client) -> Result<(), BoxError> {
+        let request = Request::get(self.api.clone()).body(Full::<Bytes>::default())?;
+        let answer = client.clone().oneshot(request).await?;
+        let status = answer.status();
+        answer.into_body().collect().await?;
+        if status == StatusCode::OK { Ok(()) } else { Err(format!("status {}", status.as_u16()).into()) }
+    }
+
+    fn count(&self, ok: bool, took: Duration) {
+        let mut report = self.counted();
+        report.longest = report.longest.max(took);
+        *if ok { &mut report.ok } else { &mut report.failed } += 1;
+    }
+
+    fn counted(&self) -> MutexGuard<'_, Report> {
+        self.report.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An error and its causes.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(error) = next {
+        text = format!("{text}: {error}");
+        next = error.source();
+    }
+    text
+}
