@@ -77,10 +77,10 @@ use crate::{
 /// end is not known, and where a refused login is remembered with it, for ever. A tombstone is kept for 30 days: a process
 /// that starts after that finds nothing, and signs in if it can.
 ///
-/// What a user of the server needs to be allowed:
+/// What a user of the server needs to be allowed (`select` where the URL names a database):
 ///
 /// ```text
-/// ACL SETUSER app on >password ~tower-auth-refresh:* &tower-auth-refresh:* +evalsha +script|load +client|setinfo +select
+/// ACL SETUSER app on >password ~tower-auth-refresh:* &tower-auth-refresh:* +evalsha +script|load +select
 ///   +hgetall +hmget +hget +hset +exists +del +get +set +incr +pttl +pexpire +pexpireat +time +publish +subscribe +unsubscribe
 /// ```
 ///

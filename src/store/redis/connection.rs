@@ -48,7 +48,8 @@ impl Connection {
     /// `None` where that is no URL of a server.
     pub(super) fn new(url: &str) -> Option<Arc<Self>> {
         let info = url.into_connection_info().ok()?;
-        let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+        // News come in on the same connection, which takes RESP3; and its name would take one more permission.
+        let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3).set_skip_set_lib_name();
         let info = info.set_redis_settings(settings);
         // Certificates are always checked.
         let is_unchecked = matches!(info.addr(), ConnectionAddr::TcpTls { insecure: true, .. });

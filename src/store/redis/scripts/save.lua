@@ -17,6 +17,8 @@ if held ~= expected then
   return 0
 end
 
+-- A server that is out of memory refuses a script's first write only where that needs some, and a token set that was
+-- granted must not be lost: this one needs none.
 redis.call('DEL', token)
 redis.call('HSET', token, 'generation', generation, 'fence', fence, 'value', value)
 if ends ~= '' then

@@ -12,6 +12,7 @@
 mod axum;
 mod gateway;
 mod hardening;
+mod redis_store;
 mod reqwest;
 mod reqwest_middleware;
 mod support;
