@@ -29,8 +29,7 @@ impl<P: Provider> Session<P> {
         let Some(stored) = stored.filter(|stored| seen.sync.version != Some(stored.version())) else {
             return Ok(Looked::Nothing);
         };
-        let is_old = seen.knows_better_than(Some(stored)) && stored.fence < seen.sync.fence;
-        if seen.sync.unsaved.is_some() || is_old {
+        if seen.sync.unsaved.is_some() || seen.sync.is_newer_than(stored) {
             return Ok(Looked::Nothing);
         }
         let issued = match &stored.token {

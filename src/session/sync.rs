@@ -37,6 +37,13 @@ pub(crate) enum Unsaved {
     Initial,
 }
 
+impl Sync {
+    /// Whether a later lease than that of `stored` was seen. What people or other programs wrote has no age.
+    pub(crate) fn is_newer_than(&self, stored: &Stored) -> bool {
+        stored.fence.zip(self.fence).is_some_and(|(stored, seen)| stored < seen)
+    }
+}
+
 /// How what is not stored stands to what is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Standing {
@@ -50,7 +57,7 @@ pub(crate) enum Standing {
 
 impl Unsaved {
     pub(crate) fn beside(self, found: Option<&Stored>) -> Standing {
-        let Some(found) = found else { return Standing::Missing };
+        let Some(found) = found.filter(|found| !found.says_nothing()) else { return Standing::Missing };
         match self {
             Self::Changed => Standing::Missing,
             Self::Initial => Standing::Outdated,
@@ -71,13 +78,12 @@ impl Unsaved {
 }
 
 impl Snapshot {
-    /// Whether `stored` says less than this session has seen: the store was flushed, or restored from an old copy.
+    /// Whether the store has forgotten what this session has seen in it: it was flushed, or restored from an old copy.
     pub(crate) fn knows_better_than(&self, stored: Option<&Stored>) -> bool {
         match stored {
             None => self.sync.version.is_some(),
-            Some(stored) if stored.token.is_none() && stored.signed_out_since.is_none() => self.token.is_some(),
-            // A number that people or other programs wrote has no age.
-            Some(stored) => stored.fence.zip(self.sync.fence).is_some_and(|(stored, seen)| stored < seen),
+            Some(stored) if stored.says_nothing() => self.token.is_some(),
+            Some(stored) => self.sync.is_newer_than(stored),
         }
     }
 
@@ -96,7 +102,7 @@ impl Snapshot {
     /// flight in progress goes on.
     pub(crate) fn adopt(&mut self, stored: &Stored, issued: Option<Arc<Issued>>, login_refused: bool) -> Option<Event> {
         let is_same_set = self.is_same_set(stored);
-        let says_nothing = issued.is_none() && stored.signed_out_since.is_none();
+        let says_nothing = stored.says_nothing();
         self.agree(stored.version());
         self.sync.unsaved = None;
         self.sync.initial = None;

@@ -143,6 +143,11 @@ impl Stored {
         }
     }
 
+    /// Whether it holds neither a token set nor a sign-out: only that a login was refused, if anything.
+    pub(crate) fn says_nothing(&self) -> bool {
+        self.token.is_none() && self.signed_out_since.is_none()
+    }
+
     /// Which state of the store this is: what the next writer must have seen.
     #[must_use]
     pub fn version(&self) -> Version {

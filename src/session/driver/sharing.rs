@@ -131,7 +131,9 @@ impl<P: Provider> Driver<P> {
     /// What is done while the lease is held.
     async fn take(&self, turn: &Turn) -> Result<Step, Failed> {
         let mut stored = self.load(turn).await?;
-        let has_begun = stored.is_none() && self.session.begin(&self.flight);
+        turn.has_found(stored.clone());
+        let is_empty = stored.as_ref().is_none_or(Stored::says_nothing);
+        let has_begun = is_empty && self.session.begin(&self.flight);
         self.session.save_unsaved(&turn.held, &mut stored).await?;
         let is_brought = self.is_brought(stored.as_ref())?;
         turn.has_found(stored);
@@ -228,7 +230,7 @@ impl<P: Provider> Driver<P> {
         let login = login.filter(|login| !self.session.is_refused(found.as_ref(), login));
         let is_refused = failed.refresh_refused && !is_noted(|found| found.refresh_refused_since.is_some());
         let is_marked = is_noted(|found| found.spending_since.is_some());
-        let is_renumbered = turn.version().is_some_and(|version| version.generation != state.generation);
+        let is_renumbered = found.as_ref().is_some_and(|found| found.generation.get() != state.generation.get());
         if login.is_none() && !is_refused && is_marked == state.spending && !is_renumbered {
             return;
         }
