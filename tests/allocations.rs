@@ -36,6 +36,7 @@ use tower_auth_refresh::{
     provider,
     replay::{Buffered, Never, Replay, ReplayBody},
     session::{Condition, RefreshPolicy, SessionBuilder},
+    store::MemoryStore,
     test_util::{Place, TestProvider},
     token::{Expiry, TokenSet},
 };
@@ -79,6 +80,22 @@ fn the_shapes_of_requests_cost_what_they_are_chosen_for() {
     assert_eq!(SHAPES.map(|shape| cost(constant(Inner::head()), shape)), [2, 0, 2, 0]);
     // The map: its index and its entries, and one for each name and value that nobody has cloned yet; the extensions.
     assert_eq!(SHAPES.map(Shape::copy_cost), [0, 3, 13, 19]);
+}
+
+#[test]
+fn a_store_behind_the_session_costs_a_request_nothing() {
+    let session = builder(TestProvider::new()).token(token()).store(MemoryStore::new()).build().unwrap();
+    // What is set first is stored first, by a task of its own.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(async {
+        session.token().await.unwrap();
+        session.settled().await;
+    });
+    assert!(!session.status().unsaved);
+    for shape in SHAPES {
+        let layered = AuthRefreshLayer::new(session.clone()).replay::<Never>().layer(Inner::head());
+        assert_eq!(cost(layered, shape), cost(constant(Inner::head()), shape), "{shape:?}");
+    }
 }
 
 #[test]

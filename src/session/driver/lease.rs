@@ -26,9 +26,9 @@ pub(crate) struct Held {
     end: Mutex<Option<Moment>>,
 }
 
-/// What is left of a lease's time at its last use: between a look at the clocks and the first byte of a request there is
-/// no telling how long a machine is stopped.
-const RESERVE: u32 = 10;
+/// The part of a lease's time that must be left when a request is sent: between the look at the clocks and the first byte there
+/// is no telling how long a machine is stopped. A lease that is renewed every third has more.
+const RESERVE: u32 = 2;
 
 /// How soon, and how late, one that waits for a lease asks for it again when nobody wakes it.
 const POLL: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(250));
