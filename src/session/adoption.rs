@@ -26,10 +26,10 @@ impl<P: Provider> Session<P> {
     /// one it is the watcher, which leaves a session alone in which one is under way.
     pub(super) fn take_over(&self, stored: Option<&Stored>, flight: Option<&Flight>) -> Result<Looked, Failed> {
         let seen = self.0.current.load_full();
-        let Some(stored) = stored.filter(|stored| seen.sync.version != Some(stored.version())) else {
-            return Ok(Looked::Nothing);
-        };
-        if seen.sync.unsaved.is_some() || seen.sync.is_newer_than(stored) {
+        let Some(stored) = stored.filter(|stored| !seen.sync.is_newer_than(stored)) else { return Ok(Looked::Nothing) };
+        let login_refused =
+            stored.login_refused.is_some() && self.login().is_some_and(|login| self.is_refused(Some(stored), &login));
+        if seen.sync.unsaved.is_some() || seen.has_seen(stored, login_refused) {
             return Ok(Looked::Nothing);
         }
         let issued = match &stored.token {
@@ -41,7 +41,6 @@ impl<P: Provider> Session<P> {
             ),
             None => None,
         };
-        let login_refused = self.login().is_some_and(|login| self.is_refused(Some(stored), &login));
         let is_another = self.transition(|state| {
             let is_ours = match (&state.flight, flight) {
                 (Some(flying), Some(flight)) => flying.is(flight),

@@ -98,6 +98,13 @@ impl Snapshot {
         stored.fence.is_some() && self.sync.version.is_some_and(|known| known.generation == stored.generation)
     }
 
+    /// Whether `stored` is known, with all that is noted of it: notes may be added under the same lease.
+    pub(crate) fn has_seen(&self, stored: &Stored, login_refused: bool) -> bool {
+        self.sync.version == Some(stored.version())
+            && (self.refresh_refused || stored.refresh_refused_since.is_none())
+            && (self.login_refused || !login_refused)
+    }
+
     /// Takes over what a store holds. `issued` is its token set, and `login_refused` whether it says that of our login. A
     /// flight in progress goes on.
     pub(crate) fn adopt(&mut self, stored: &Stored, issued: Option<Arc<Issued>>, login_refused: bool) -> Option<Event> {

@@ -86,6 +86,30 @@ async fn a_refused_refresh_token_is_sent_by_no_other_process() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_has_seen_the_mark_of_a_refresh_learns_of_its_refusal() {
+    let (world, store) = (World::new().lifetime(LIFE), MemoryStore::new());
+    world.grant(7);
+    write(&store, set(&world, 7, LIFE)).await;
+    let [one, other] = [(); 2].map(|()| Process::with(&world, &store, builder(&world, TestProvider::without_login())));
+    for process in [&one, &other] {
+        send(&process.client, get("/")).await.unwrap();
+    }
+    world.clock.advance(LIFE);
+    world.idp().refuse(GrantKind::Refresh);
+    world.hold_idp();
+    let request = ByHand::started(send(&one.client, get("/")));
+    until(|| world.counts().refreshes == 1).await;
+    other.store.calls();
+    let started = tokio::time::Instant::now();
+    eventually(|| started.elapsed() > Duration::from_millis(100)).await;
+    assert!(other.store.calls().contains(&Call::Load), "its watcher has seen the mark");
+    world.release_idp();
+    assert_eq!(request.rest().await.unwrap_err().kind(), ErrorKind::Refused);
+    assert_eq!(refused(&other).await, ErrorKind::SignInRequired);
+    assert_eq!(calls(world.counts()), (0, 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_refusal_does_not_count_where_another_has_rotated_the_token() {
     let (world, store) = (World::new().lifetime(LIFE), MemoryStore::new());
     world.grant(7);

@@ -12,8 +12,8 @@ async fn on_a_file_a_kill_at_any_point_costs_no_more_than_one_login() {
 }
 
 #[tokio::test]
-async fn with_leases_a_kill_at_any_point_costs_no_more_than_one_login() {
-    a_kill_at_any_point_costs_no_more_than_one_login(&Store::leased()).await;
+async fn on_redis_a_kill_at_any_point_costs_no_more_than_one_login() {
+    a_kill_at_any_point_costs_no_more_than_one_login(&Store::redis().await).await;
 }
 
 async fn a_kill_at_any_point_costs_no_more_than_one_login(store: &Store) {
@@ -91,8 +91,8 @@ async fn on_a_file_no_random_kill_spends_a_token_twice() {
 }
 
 #[tokio::test]
-async fn with_leases_no_random_kill_spends_a_token_twice() {
-    no_random_kill_spends_a_token_twice(&Store::leased()).await;
+async fn on_redis_no_random_kill_spends_a_token_twice() {
+    no_random_kill_spends_a_token_twice(&Store::redis().await).await;
 }
 
 async fn no_random_kill_spends_a_token_twice(store: &Store) {

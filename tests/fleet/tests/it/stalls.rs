@@ -7,8 +7,8 @@ use fleet::Point;
 use crate::support::{Figures, Fleet, Login, Server, Store, figures};
 
 #[tokio::test]
-async fn with_leases_a_holder_that_stalls_overwrites_nothing_newer() {
-    a_holder_that_stalls_overwrites_nothing_newer(&Store::leased()).await;
+async fn on_redis_a_holder_that_stalls_overwrites_nothing_newer() {
+    a_holder_that_stalls_overwrites_nothing_newer(&Store::redis().await).await;
 }
 
 async fn a_holder_that_stalls_overwrites_nothing_newer(store: &Store) {

@@ -8,8 +8,8 @@ async fn on_a_file_each_expiry_costs_one_call() {
 }
 
 #[tokio::test]
-async fn with_leases_each_expiry_costs_one_call() {
-    each_expiry_costs_one_call(&Store::leased()).await;
+async fn on_redis_each_expiry_costs_one_call() {
+    each_expiry_costs_one_call(&Store::redis().await).await;
 }
 
 async fn each_expiry_costs_one_call(store: &Store) {

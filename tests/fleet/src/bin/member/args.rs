@@ -16,8 +16,8 @@ pub(crate) struct Args {
 /// The store that the fleet shares.
 pub(crate) enum StoreArgs {
     File(PathBuf),
-    /// Stands in for one whose leases end by their time.
-    Leased(PathBuf, Duration),
+    /// A server, the session's name on it, and how long a lease holds.
+    Redis(String, String, Duration),
 }
 
 impl Args {
@@ -27,7 +27,9 @@ impl Args {
         let [server, login, ref store @ ..] = words[..] else { return Err("which server?".into()) };
         let store = match store {
             ["file", path] => StoreArgs::File(path.into()),
-            ["leased", path, lease] => StoreArgs::Leased(path.into(), Duration::from_millis(lease.parse()?)),
+            ["redis", url, name, lease] => {
+                StoreArgs::Redis((*url).to_owned(), (*name).to_owned(), Duration::from_millis(lease.parse()?))
+            }
             _ => return Err("which store?".into()),
         };
         Ok(Self { server: server.parse()?, can_log_in: login == "login", store })

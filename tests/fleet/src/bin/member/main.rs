@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! member <server> login|no-login file <path>
+//! member <server> login|no-login redis <url> <name> <milliseconds of a lease>
 //! ```
 //!
 //! It does what its standard input tells it, says on its standard output what happens, and ends with its standard input.
@@ -12,7 +13,6 @@
 mod args;
 mod attach;
 mod points;
-mod stand_in;
 mod stdio;
 mod store;
 mod traffic;
@@ -30,7 +30,7 @@ async fn main() -> Result<(), BoxError> {
     let args = Args::read()?;
     let api = args.server.clone();
     let points = Points::default();
-    let session = attach::session(args, &points).await?;
+    let session = attach::session(args, &points)?;
     let client = AuthRefreshLayer::new(session.clone()).layer(transport::client());
     tokio::spawn(stdio::follow(session.subscribe()));
     let traffic = Traffic::start(client, api);

@@ -34,6 +34,10 @@ impl Redis {
         panic!("redis-server does not start: is it installed?");
     }
 
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
     /// SIGKILL, and a new process in its place. What was stored is there again; all connections are gone.
     pub async fn restart(&mut self) {
         self.process.kill().await;

@@ -4,15 +4,15 @@ use std::{fs, time::Duration};
 
 use tower_auth_refresh::token::{ExposeSecret, Stored};
 
-use super::{disk::Disk, folder::Folder};
+use super::{disk::Disk, folder::Folder, redis::Redis};
 
 pub enum Store {
     /// A file in a folder of its own.
     File(Folder),
     /// The same on a disk of its own.
     OnDisk(Box<Disk>),
-    /// Stands in for one whose leases end by their time.
-    Leased(Folder),
+    /// A Redis server of one test's own.
+    Redis(Redis),
 }
 
 /// How long a lease holds, where that is a matter of time.
@@ -23,8 +23,8 @@ impl Store {
         Self::File(Folder::new())
     }
 
-    pub fn leased() -> Self {
-        Self::Leased(Folder::new())
+    pub async fn redis() -> Self {
+        Self::Redis(Redis::start().await)
     }
 
     pub async fn on_disk() -> Self {
@@ -38,9 +38,7 @@ impl Store {
     }
 
     fn path(&self) -> String {
-        let (Self::File(folder) | Self::Leased(folder)) = self else {
-            panic!("on a disk that this process cannot see")
-        };
+        let Self::File(folder) = self else { panic!("no file that this process can see") };
         folder.text("token.json")
     }
 
@@ -49,9 +47,8 @@ impl Store {
         let folder = match self {
             Self::File(folder) => folder,
             Self::OnDisk(disk) => disk.folder(),
-            Self::Leased(folder) => {
-                let lease = LEASE.as_millis().to_string();
-                return vec!["leased".to_owned(), folder.text("token.json"), lease];
+            Self::Redis(redis) => {
+                return vec!["redis".to_owned(), redis.url(), "fleet".to_owned(), LEASE.as_millis().to_string()];
             }
         };
         vec!["file".to_owned(), folder.text("token.json")]
@@ -60,7 +57,7 @@ impl Store {
     /// How a process is started so that it sees it.
     pub fn way_in(&self) -> Vec<String> {
         match self {
-            Self::File(_) | Self::Leased(_) => Vec::new(),
+            Self::File(_) | Self::Redis(_) => Vec::new(),
             Self::OnDisk(disk) => disk.way_in(),
         }
     }
@@ -69,7 +66,7 @@ impl Store {
         match self {
             Self::File(_) => "file",
             Self::OnDisk(_) => "small disk",
-            Self::Leased(_) => "leased file",
+            Self::Redis(_) => "Redis server",
         }
     }
 
@@ -77,7 +74,7 @@ impl Store {
     pub fn lease(&self) -> Duration {
         match self {
             Self::File(_) | Self::OnDisk(_) => Duration::ZERO,
-            Self::Leased(_) => LEASE,
+            Self::Redis(_) => LEASE,
         }
     }
 
@@ -85,7 +82,7 @@ impl Store {
     pub fn disk(&mut self) -> &mut Disk {
         match self {
             Self::OnDisk(disk) => disk,
-            Self::File(_) | Self::Leased(_) => panic!("no disk of its own"),
+            Self::File(_) | Self::Redis(_) => panic!("no disk of its own"),
         }
     }
 }
