@@ -49,6 +49,7 @@ fn exists(test: &str) -> bool {
     let (folder, path) = match test.split_once(": ") {
         Some(("src", path)) => ("src", path),
         Some(("stacks", path)) => ("tests/stacks/tests/it", path),
+        Some(("fleet", path)) => ("tests/fleet/tests/it", path),
         Some(_) => return false,
         None if test.starts_with("allocations::") => ("tests", test),
         None => ("tests/it", test),
