@@ -107,7 +107,8 @@ use crate::{
 /// With an [`encryption_key`](Self::encryption_key) the value is encrypted by XChaCha20-Poly1305 and bound to its key on the
 /// server, its generation and its fencing token, so that nobody who can write to the server can forge one or pass another
 /// session's off. Putting back an older value of the same session cannot be told from a restored backup. Without a key the
-/// server, its backups, and whoever watches a `redis://` connection see the tokens; `rediss://` is TLS.
+/// server, its backups, and whoever watches a `redis://` connection see the tokens (`rediss://` is TLS), and the client's
+/// buffers, which are not wiped, hold them.
 pub struct RedisStore {
     connection: Arc<Connection>,
     keys: Arc<Keys>,
@@ -125,7 +126,8 @@ const FREE: u64 = u64::MAX;
 impl RedisStore {
     /// A store for the session of this name on the server at `url`: `redis://` or, with TLS, `rediss://`, then
     /// `[user][:password@]host[:port][/database]`; or `redis+unix:///path/of/socket`. Reserved characters in user and password
-    /// are percent-encoded. TLS trusts the machine's certificate authorities, or [those that are given](Self::root_certificates).
+    /// are percent-encoded. TLS trusts the machine's certificate authorities, or
+    /// [those that are given](Self::root_certificates).
     ///
     /// Two sessions share a token set if they have the same server, database, [prefix](Self::prefix) and name. A name may
     /// hold any characters; it is seen in errors and on the server.

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use chacha20poly1305::{AeadInOut, KeyInit, XChaCha20Poly1305, XNonce, aead::Generate};
-use secrecy::zeroize::{Zeroize, Zeroizing};
+use secrecy::zeroize::Zeroizing;
 
 /// The keys: the first one seals, and all of them open.
 pub(super) struct Cipher(Vec<XChaCha20Poly1305>);
@@ -29,10 +29,8 @@ const NONCE: usize = 24;
 const TAG: usize = 16;
 
 impl Cipher {
-    pub(super) fn new<const N: usize>(mut keys: [[u8; 32]; N]) -> Self {
-        let ciphers = keys.iter().map(|key| XChaCha20Poly1305::new(key.into())).collect();
-        keys.zeroize();
-        Self(ciphers)
+    pub(super) fn new(keys: &[&[u8; 32]]) -> Self {
+        Self(keys.iter().map(|&key| XChaCha20Poly1305::new(key.into())).collect())
     }
 
     /// `None` where there is no randomness. It opens only where it is `bound_to` the same.
@@ -86,7 +84,7 @@ mod tests {
     const PLACE: &[u8] = b"place";
 
     fn cipher(key: u8) -> Cipher {
-        Cipher::new([[key; 32]])
+        Cipher::new(&[&[key; 32]])
     }
 
     fn opened(cipher: &Cipher, value: &[u8], place: &[u8]) -> Result<Vec<u8>, Unopened> {
@@ -122,7 +120,7 @@ mod tests {
 
     #[test]
     fn an_older_key_opens_and_does_not_seal() {
-        let both = Cipher::new([[2; 32], [1; 32]]);
+        let both = Cipher::new(&[&[2; 32], &[1; 32]]);
         let old = cipher(1).seal(CONTENT, PLACE).unwrap();
         assert_eq!(opened(&both, &old, PLACE).unwrap(), CONTENT);
         let new = both.seal(CONTENT, PLACE).unwrap();

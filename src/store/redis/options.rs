@@ -2,6 +2,8 @@
 
 use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
+use secrecy::zeroize::Zeroize;
+
 use super::{RedisStore, StoreError, encryption::Cipher, invalid, keys};
 
 #[derive(Clone, Debug)]
@@ -71,18 +73,22 @@ impl RedisStore {
     }
 
     /// Encrypts what is stored. What stands there in the clear, or was encrypted with another key, is an error, and is left
-    /// as it is. The key must be random, and the same on every host. Default: not encrypted.
+    /// as it is. The key must be random, and the same on every host; what is kept of it here is
+    /// wiped. Default: not encrypted.
     #[must_use]
-    pub fn encryption_key(mut self, key: [u8; 32]) -> Self {
-        self.options.cipher = Some(Arc::new(Cipher::new([key])));
+    pub fn encryption_key(mut self, mut key: [u8; 32]) -> Self {
+        self.options.cipher = Some(Arc::new(Cipher::new(&[&key])));
+        key.zeroize();
         self
     }
 
     /// The same while keys are changed: `key` encrypts, and what `older` has encrypted can still be read. First give every
     /// host `(old, new)`, then `(new, old)`, and when all is written anew `new` alone.
     #[must_use]
-    pub fn encryption_keys(mut self, key: [u8; 32], older: [u8; 32]) -> Self {
-        self.options.cipher = Some(Arc::new(Cipher::new([key, older])));
+    pub fn encryption_keys(mut self, mut key: [u8; 32], mut older: [u8; 32]) -> Self {
+        self.options.cipher = Some(Arc::new(Cipher::new(&[&key, &older])));
+        key.zeroize();
+        older.zeroize();
         self
     }
 }

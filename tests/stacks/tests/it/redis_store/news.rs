@@ -60,6 +60,19 @@ async fn a_change_between_loading_and_waiting_is_not_missed() {
 }
 
 #[tokio::test]
+async fn a_change_while_loading_is_not_missed() {
+    let redis = Redis::start().await;
+    let store = listening(redis.store("a")).await;
+    // Its answer is under way, and nobody has looked at it yet.
+    let mut loading = store.load();
+    assert!(loading.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    write(&redis.store("a"), 1).await;
+    hear(&store).await;
+    assert!(loading.await.unwrap().is_none());
+    within(store.changed()).await;
+}
+
+#[tokio::test]
 async fn a_change_before_the_first_subscription_is_not_missed() {
     let redis = Redis::start().await;
     let store = redis.store("a").poll(AN_HOUR).unwrap();
@@ -117,6 +130,9 @@ async fn a_lease_that_was_in_the_way_shortens_one_wait_only() {
     within(store.changed()).await;
     let mut changed = store.changed();
     assert_waits(&mut changed);
+    // As long again, by the server's clock.
+    let () = redis.ask(&format!("SET clock runs PX {}", SHORT.as_millis())).await;
+    until_async(async || redis.ask::<u64>("EXISTS clock").await == 0).await;
     hear(&store).await;
     assert_waits(&mut changed);
 }

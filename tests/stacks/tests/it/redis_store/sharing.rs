@@ -1,11 +1,19 @@
 //! Who shares a token set, and who shares no more than a connection.
 
+use std::fmt;
+
 use tower_auth_refresh::store::{RedisStore, TokenStore};
 
 use super::{
     scene::{json, lease, loaded, within, write},
     server::Redis,
 };
+
+#[test]
+fn a_store_can_be_cloned_and_shared_between_threads() {
+    fn is_shared<T: TokenStore + Send + Sync + Unpin + Clone + fmt::Debug + 'static>() {}
+    is_shared::<RedisStore>();
+}
 
 #[tokio::test]
 async fn two_names_share_neither_a_set_nor_a_lease() {
