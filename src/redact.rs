@@ -51,16 +51,16 @@ pub(crate) fn without(credential: &Credential, error: BoxError) -> BoxError {
 
 /// Takes `credential` out of what an answer says of where it came from: whoever has the answer may print that.
 pub(crate) fn take_out_of(extensions: &mut Extensions, credential: &Credential) {
-    if let Some(TargetUri(uri)) = extensions.get_mut() {
-        if let Some(bare) = credential.taken_out_of(uri) {
-            *uri = bare;
-        }
+    if let Some(TargetUri(uri)) = extensions.get_mut()
+        && let Some(bare) = credential.taken_out_of(uri)
+    {
+        *uri = bare;
     }
     #[cfg(feature = "reqwest")]
-    if let Some(bare) = extensions.get().and_then(|AnswerUrl(uri)| credential.taken_out_of(uri)) {
-        if let Ok(url) = bare.to_string().parse() {
-            name_url(extensions, url);
-        }
+    if let Some(bare) = extensions.get().and_then(|AnswerUrl(uri)| credential.taken_out_of(uri))
+        && let Ok(url) = bare.to_string().parse()
+    {
+        name_url(extensions, url);
     }
 }
 

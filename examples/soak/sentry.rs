@@ -83,10 +83,10 @@ impl Body for Watched {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let polled = Pin::new(&mut self.body).poll_frame(cx);
-        if matches!(polled, Poll::Ready(None)) {
-            if let Some(trip) = self.rejected.take() {
-                trip.is_rejected();
-            }
+        if matches!(polled, Poll::Ready(None))
+            && let Some(trip) = self.rejected.take()
+        {
+            trip.is_rejected();
         }
         polled
     }

@@ -66,7 +66,7 @@ async fn whatever_is_read_ahead_the_caller_sees_what_an_untouched_body_shows() {
         let kinds = [Data(""), Data("a"), Data("{b"), Data(" cdefg"), Later, Fail("broken"), Trailers("t"), Never];
         let steps: Vec<Step> = (0..random.usize(0..8)).map(|_| kinds[random.usize(0..kinds.len())].clone()).collect();
         let make = || match steps.iter().map(Step::len).sum() {
-            length if steps.len() % 2 == 0 => with_steps(&steps).hint((length, Some(length))),
+            length if steps.len().is_multiple_of(2) => with_steps(&steps).hint((length, Some(length))),
             _ => with_steps(&steps),
         };
         let reading = if random.bool() { Reading::Any } else { Reading::Object };

@@ -146,10 +146,10 @@ where
                 let read = ready!(poll_recorded(body.as_mut(), recorder, cx));
                 // A client that has sent as much as was declared may ask for nothing more. What comes behind it, trailers
                 // or the end, is looked at before that.
-                if recorder.has_all_that_was_declared() {
-                    if let Poll::Ready(behind) = poll_recorded(body, recorder, cx) {
-                        *ahead = Some(behind);
-                    }
+                if recorder.has_all_that_was_declared()
+                    && let Poll::Ready(behind) = poll_recorded(body, recorder, cx)
+                {
+                    *ahead = Some(behind);
                 }
                 Poll::Ready(read)
             }

@@ -117,10 +117,10 @@ impl Snapshot {
         if self.signed_out {
             return Some(Hindrance::SignedOut);
         }
-        if let Some(remembered) = &self.failure {
-            if remembered.until.is_none_or(|until| !until.is_reached(now)) {
-                return Some(Hindrance::Failure(remembered));
-            }
+        if let Some(remembered) = &self.failure
+            && remembered.until.is_none_or(|until| !until.is_reached(now))
+        {
+            return Some(Hindrance::Failure(remembered));
         }
         let never = policy.guard_flights == 0;
         if never && self.token.is_some() {

@@ -175,10 +175,10 @@ impl Reference {
         if self.signed_out {
             return Some(Failure { kind: ErrorKind::SignedOut, retry_at: None });
         }
-        if let Some(trouble) = self.trouble {
-            if trouble.until.is_none_or(|until| !until.is_reached(self.now)) {
-                return Some(trouble.failure);
-            }
+        if let Some(trouble) = self.trouble
+            && trouble.until.is_none_or(|until| !until.is_reached(self.now))
+        {
+            return Some(trouble.failure);
         }
         let too_many = |retry_at| Some(Failure { kind: ErrorKind::TooManyRefreshes, retry_at });
         match self.scene.guard {
