@@ -47,7 +47,7 @@ struct Granted {
 /// What a flight brings.
 enum Brought {
     /// The token endpoint has granted it, to a flight that has its turn at the store, if there is one.
-    Granted(Arc<Issued>, GrantKind, Option<Turn>),
+    Granted(Arc<Issued>, GrantKind, Option<Box<Turn>>),
     /// Another process has brought it, and it is in place.
     TakenOver,
 }
@@ -102,8 +102,8 @@ impl<P: Provider> Driver<P> {
     }
 
     /// Stores, then publishes, then wakes. A grant is put in place without any more of the application's code.
-    async fn store_and_land(&mut self, issued: Arc<Issued>, kind: GrantKind, turn: Option<Turn>) {
-        let unsaved = self.unsaved(turn.as_ref());
+    async fn store_and_land(&mut self, issued: Arc<Issued>, kind: GrantKind, turn: Option<Box<Turn>>) {
+        let unsaved = self.unsaved(turn.as_deref());
         let granted = Granted { issued, kind, unsaved };
         self.granted = Some(granted.clone());
         let saved = match &turn {

@@ -71,7 +71,7 @@ impl<P: Provider> Driver<P> {
             let turn = Turn { store: Arc::clone(store), held, found: Mutex::default() };
             let outcome = turn.held.during(self.take(&turn)).await;
             match outcome {
-                Ok(Step::Answered((issued, kind))) => return Ok(Brought::Granted(issued, kind, Some(turn))),
+                Ok(Step::Answered((issued, kind))) => return Ok(Brought::Granted(issued, kind, Some(Box::new(turn)))),
                 Ok(Step::TakenOver) => {
                     turn.release().await;
                     return Ok(Brought::TakenOver);

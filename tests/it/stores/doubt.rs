@@ -11,7 +11,7 @@ use tower_auth_refresh::{
 
 use crate::support::{
     Counts, TestProvider, World,
-    fleet::{Process, builder, set, stored, write},
+    fleet::{Process, builder, now, set, stored, write},
     get, send,
 };
 
@@ -50,7 +50,7 @@ async fn who_finds_the_mark_of_another_and_cannot_log_in_sends_the_token_once_mo
     let (world, store) = (World::new().lifetime(LIFE), MemoryStore::new());
     another_has_died(&world, &store).await;
     let process = Process::with(&world, &store, builder(&world, TestProvider::without_login()));
-    let before = tokio::time::Instant::now();
+    let before = now();
     send(&process.client, get("/")).await.unwrap();
     assert!(before.elapsed() >= Duration::from_secs(1));
     assert_eq!(calls(world.counts()), (0, 1, 0));

@@ -12,7 +12,7 @@ use crate::support::{
     by_hand::{ByHand, until},
     fleet::{
         Call::{Lease, Load, Release, Save},
-        Process, eventually, set, stored, write,
+        Process, eventually, now, set, stored, write,
     },
     get, send,
 };
@@ -116,7 +116,7 @@ async fn a_lease_is_renewed_every_third_of_its_time() {
     world.hold_idp();
     let request = ByHand::started(send(&process.client, get("/")));
     until(|| world.counts().logins == 1).await;
-    let started = tokio::time::Instant::now();
+    let started = now();
     let renewals = std::cell::Cell::new(0);
     eventually(|| {
         let calls = process.store.calls();

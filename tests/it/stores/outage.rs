@@ -13,7 +13,7 @@ use crate::support::{
     by_hand::{ByHand, until},
     fleet::{
         Call::{Lease, Load, Release, Save},
-        Process, Trouble, builder, eventually, set, stored, write,
+        Process, Trouble, builder, eventually, now, set, stored, write,
     },
     get, send, send_all,
 };
@@ -70,7 +70,7 @@ async fn a_store_that_does_not_answer_is_given_three_seconds() {
     let (world, store) = (World::new().lifetime(LIFE), MemoryStore::new());
     let process = Process::new(&world, &store);
     process.store.always(Load, Trouble::Hangs);
-    let before = tokio::time::Instant::now();
+    let before = now();
     assert_eq!(send(&process.client, get("/")).await.unwrap_err().kind(), ErrorKind::Store);
     assert!((Duration::from_secs(3)..Duration::from_millis(3100)).contains(&before.elapsed()));
 }
@@ -244,7 +244,7 @@ async fn who_waits_for_anothers_lease_until_the_deadline_is_told_so() {
     let (world, store) = (World::new().lifetime(LIFE), MemoryStore::new());
     let process = Process::new(&world, &store);
     let lease = store.try_lease(None).await.unwrap();
-    let before = tokio::time::Instant::now();
+    let before = now();
     let error = send(&process.client, get("/")).await.unwrap_err();
     assert!((Duration::from_secs(30)..Duration::from_secs(31)).contains(&before.elapsed()));
     assert_eq!(error.kind(), ErrorKind::Store);

@@ -213,14 +213,25 @@ impl Process {
     }
 }
 
-/// Lets paused time pass until `reached`.
+/// Paused time.
 #[allow(clippy::disallowed_methods, reason = "under paused time")]
+pub fn now() -> tokio::time::Instant {
+    tokio::time::Instant::now()
+}
+
+/// Lets so much of paused time pass.
+#[allow(clippy::disallowed_methods, reason = "under paused time")]
+pub async fn pass(time: Duration) {
+    tokio::time::sleep(time).await;
+}
+
+/// Lets paused time pass until `reached`.
 pub async fn eventually(reached: impl Fn() -> bool) {
     for _ in 0..10_000 {
         if reached() {
             return;
         }
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        pass(Duration::from_millis(1)).await;
     }
     panic!("never reached");
 }

@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use super::{Attempt, File, LockFile, access, fs};
 
 /// A lock file that is there and open, and its path.
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking, and clippy knows only the test functions themselves")]
 fn opened(name: &str) -> (PathBuf, File) {
     let path = std::env::temp_dir().join(format!("lock-{}-{name}", std::process::id()));
     let _ = fs::remove_file(&path);
