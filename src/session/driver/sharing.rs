@@ -4,7 +4,10 @@
 //! look: did another bring it? ─► lease ─► look again ─► compare ─► mark ─► does it still hold? ─► ask ─► save ─► release
 //! ```
 
-use std::sync::{Arc, Mutex, PoisonError, atomic::Ordering};
+use std::{
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
+    time::Duration,
+};
 
 use super::{Brought, Driver, Granted, Held, Saved, asking::Answered, call};
 use crate::{
@@ -36,6 +39,9 @@ enum Step {
     /// Another has spent the refresh token, or was about to, and nothing can take its place.
     InDoubt,
 }
+
+/// The shortest time between two turns.
+const REST: Duration = Duration::from_millis(10);
 
 /// How often a save is tried while the store keeps changing.
 const SAVES: usize = 3;
@@ -88,6 +94,10 @@ impl<P: Provider> Driver<P> {
                     turn.release().await;
                     if !failed.look_again {
                         return Err(failed);
+                    }
+                    // A store that changes all the time, or says so, must not make the flight spin.
+                    if let Some(rest) = rt::sleep(REST) {
+                        rest.await;
                     }
                 }
             }
@@ -195,13 +205,14 @@ impl<P: Provider> Driver<P> {
                 return Ok(Saved::Done(stored.version()));
             }
             let found = self.load(turn).await?;
-            match granted.unsaved.map(|unsaved| unsaved.beside(found.as_ref())) {
-                Some(Standing::Outdated) if self.session.take_over(found.as_ref(), Some(&self.flight)).is_ok() => {
-                    tracing::warn!("another process has stored a newer token set; the granted one is dropped");
-                    return Ok(Saved::Superseded);
-                }
-                _ => turn.has_found(found),
+            let is_outdated =
+                granted.unsaved.is_some_and(|unsaved| unsaved.beside(found.as_ref()) == Standing::Outdated);
+            if is_outdated && matches!(self.session.take_over(found.as_ref(), Some(&self.flight)), Ok(Looked::Another))
+            {
+                tracing::warn!("another process has stored a newer token set; the granted one is dropped");
+                return Ok(Saved::Superseded);
             }
+            turn.has_found(found);
         }
         Err(StoreError::new(StoreErrorKind::Busy, "what is stored keeps changing"))
     }
@@ -231,7 +242,9 @@ impl<P: Provider> Driver<P> {
         let is_refused = failed.refresh_refused && !is_noted(|found| found.refresh_refused_since.is_some());
         let is_marked = is_noted(|found| found.spending_since.is_some());
         let is_renumbered = found.as_ref().is_some_and(|found| found.generation.get() != state.generation.get());
-        if login.is_none() && !is_refused && is_marked == state.spending && !is_renumbered {
+        let is_news = login.is_some() || is_refused || is_marked != state.spending || is_renumbered;
+        // What is not stored yet is stored by rules of its own.
+        if !is_news || state.sync.unsaved.is_some() {
             return;
         }
         let provider = self.session.provider().name();

@@ -118,6 +118,21 @@ async fn a_watcher_that_panics_is_replaced_at_the_next_flight() {
     eventually(|| other.generation() == one.generation()).await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_store_that_never_takes_a_mark_costs_the_flight_its_time_and_no_more() {
+    let (world, store) = (World::new().lifetime(LIFE), MemoryStore::new());
+    let process = Process::new(&world, &store);
+    send(&process.client, get("/")).await.unwrap();
+    process.session.settled().await;
+    process.store.always(Save, Trouble::Conflicts);
+    process.store.calls();
+    world.clock.advance(LIFE);
+    assert_eq!(send(&process.client, get("/")).await.unwrap_err().kind(), ErrorKind::TimedOut);
+    let saves = process.store.calls().into_iter().filter(|call| *call == Save).count();
+    assert!((100..10_000).contains(&saves), "{saves} in 30 s");
+    assert_eq!(world.counts().refreshes, 0, "nothing was sent");
+}
+
 #[test]
 fn a_runtime_that_shuts_down_while_a_grant_is_stored_does_not_lose_it() {
     let (world, store) = (World::new().lifetime(LIFE), MemoryStore::new());

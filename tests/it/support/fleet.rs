@@ -37,6 +37,8 @@ pub enum Trouble {
     AnswerLost,
     Hangs,
     Panics,
+    /// Of a save: it says that something else is stored.
+    Conflicts,
 }
 
 /// One process's handle to a store that may be in trouble.
@@ -112,6 +114,10 @@ impl Handle {
         std::mem::take(&mut self.shared.lock().unwrap().calls)
     }
 
+    fn has_trouble(&self, call: Call, trouble: Trouble) -> bool {
+        self.shared.lock().unwrap().always.contains(&(call, trouble))
+    }
+
     fn begin(&self, call: Call) -> Option<Trouble> {
         let mut shared = self.shared.lock().unwrap();
         shared.calls.push(call);
@@ -126,7 +132,7 @@ impl Handle {
             None => work.await,
             Some(Trouble::Fails) => Err(error()),
             Some(Trouble::AnswerLost) => work.await.and_then(|_| Err(error())),
-            Some(Trouble::Hangs) => pending().await,
+            Some(Trouble::Hangs | Trouble::Conflicts) => pending().await,
             Some(Trouble::Panics) => panic!("the test's store panics"),
         }
     }
@@ -173,6 +179,10 @@ impl Lease for Held {
     }
 
     fn save<'a>(&'a self, expected: Option<Version>, stored: &'a Stored) -> StoreFuture<'a, Swap> {
+        if self.handle.has_trouble(Call::Save, Trouble::Conflicts) {
+            self.handle.begin(Call::Save);
+            return Box::pin(async { Ok(Swap::Conflict) });
+        }
         Box::pin(self.handle.call(Call::Save, async move {
             let mut held = self.handle.held.subscribe();
             let _ = held.wait_for(|held| !held).await;
