@@ -11,10 +11,12 @@
 //! ```
 
 mod error;
+mod memory;
 
 pub use error::{StoreError, StoreErrorKind};
+pub use memory::MemoryStore;
 
-use std::{future::Future, pin::Pin, time::Duration};
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use crate::token::{Fence, Stored, Version};
 
@@ -97,3 +99,24 @@ pub enum Swap {
     /// Something else is stored than was expected. Nothing has changed.
     Conflict,
 }
+
+macro_rules! forward_store {
+    ($pointer:ident) => {
+        impl<S: TokenStore + ?Sized> TokenStore for $pointer<S> {
+            fn load(&self) -> StoreFuture<'_, Option<Stored>> {
+                (**self).load()
+            }
+            fn try_lease(&self, above: Option<Fence>) -> StoreFuture<'_, Option<Box<dyn Lease>>> {
+                (**self).try_lease(above)
+            }
+            fn changed(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+                (**self).changed()
+            }
+        }
+    };
+}
+
+forward_store!(Arc);
+forward_store!(Box);
+
+const _: fn(&dyn TokenStore, &dyn Lease) = |_, _| {};

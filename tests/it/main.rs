@@ -27,6 +27,7 @@ mod keeper;
 #[path = "../../examples/loopback/mod.rs"]
 mod loopback;
 mod loopback_servers;
+mod memory_store;
 mod model;
 mod nested;
 mod opting;
