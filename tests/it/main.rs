@@ -43,6 +43,7 @@ mod scene;
 mod secrets;
 mod serve_expired;
 mod spending;
+mod store_conformance;
 mod streams;
 mod support;
 mod test_util;
