@@ -190,6 +190,14 @@ fails! {
         "a sign-out leaves a tombstone with its number",
         "an old holder may save while nobody else has",
     ];
+    a_save_that_is_told_as_a_conflict_is_found: SavesInAConflict, SHORT => [
+        "nothing is saved where something was expected",
+        "a save that expects another state changes nothing",
+        "clearing compares first",
+        "a sign-out leaves a tombstone with its number",
+        "an old holder cannot overwrite what a newer one wrote",
+        "an old holder may save while nobody else has",
+    ];
     a_save_where_nothing_is_is_found: SavesWhereNothingIs, SHORT => ["nothing is saved where something was expected"];
     a_save_that_takes_nothing_for_anything_is_found: SavesWhereNothingWasExpected, SHORT => [
         "a save that expects another state changes nothing",

@@ -11,6 +11,7 @@ pub enum Flaw {
     CutsLongTokens,
     ReadsItsOwnCopy,
     SavesWhateverIsExpected,
+    SavesInAConflict,
     SavesWhereNothingIs,
     SavesWhereNothingWasExpected,
     ComparesNoGenerations,

@@ -34,6 +34,9 @@ impl FlawedLease {
                 || (!ignores && !shared.is_expected(current, expected))
                 || (is_old && shared.is(StopsOldHolders));
             if is_refused {
+                if shared.is(SavesInAConflict) {
+                    state.stored = Some(stored.clone());
+                }
                 return Swap::Conflict;
             }
             state.stored = if shared.is(TearsWhatIsStored) { None } else { shared.kept(stored) };
