@@ -35,6 +35,8 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 /// One store keeps one session: two sessions share a token if, and only if, they share the store's key or file. A call
 /// may be dropped at any await point, and must leave the store whole then. The session gives each call
 /// [`store_timeout`](crate::session::RefreshPolicy::store_timeout) and treats a panic as a failure.
+///
+/// `test_util::store_conformance`, behind the feature `test-util`, checks a store of your own.
 pub trait TokenStore: Send + Sync + 'static {
     /// What is stored now; `None` where nothing is. No lease is needed.
     ///

@@ -1,9 +1,10 @@
-//! For tests: a clock, servers in process, and the proof that a provider conforms.
+//! For tests: a clock, servers in process, and the proof that a provider or a store conforms.
 //!
 //! All of it needs the feature `test-util`, which no program should have outside of its `[dev-dependencies]`. Its types
 //! hold tokens in the open.
 //!
 //! - [`conformance`](fn@conformance) checks a provider of your own in a few lines.
+//! - [`store_conformance`](fn@store_conformance) does the same for a store.
 //! - [`AuthServer`] and its [`Api`] are the two servers that a session talks to, with exact counters, [gates](Gate) to
 //!   hold their answers and [faults](Fault) to spoil them; [`TestProvider`] speaks their protocol.
 //! - [`TestClock`] has two hands, which are moved together or apart.
@@ -50,17 +51,21 @@ mod fault;
 mod gate;
 mod ledger;
 mod provider;
+mod report;
+mod store_conformance;
 mod wire;
 
 pub use api::Api;
 pub use authorization::{AuthServer, Scripted};
 pub use body::ServerBody;
 pub use clock::TestClock;
-pub use conformance::{Check, NonConformance, Outcome, Report, Samples, conformance};
+pub use conformance::{Samples, conformance};
 pub use counts::{ApiCounts, TokenCounts};
 pub use fault::Fault;
 pub use gate::Gate;
 pub use provider::{Place, TestProvider};
+pub use report::{Check, NonConformance, Outcome, Report};
+pub use store_conformance::store_conformance;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -85,3 +85,33 @@ impl fmt::Display for StoreError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::token::Stored;
+
+    #[test]
+    fn an_error_of_the_system_shows_its_kind_and_not_its_words() {
+        let error = StoreError::io("cannot read token.json", &io::Error::other("S3CR3T"));
+        assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+        assert_eq!(error.to_string(), "cannot read token.json: other error");
+        assert!(!format!("{error:?}").contains("S3CR3T") && error.source().is_none());
+    }
+
+    #[test]
+    fn what_is_damaged_is_told_by_the_source() {
+        let unreadable = Stored::from_json(br#"{"version":1,"access_token":7}"#).unwrap_err();
+        let error = StoreError::damaged("cannot read token.json", unreadable.clone());
+        assert_eq!(error.kind(), StoreErrorKind::Damaged);
+        assert_eq!(error.to_string(), "cannot read token.json");
+        assert_eq!(error.source().and_then(|source| source.downcast_ref()), Some(&unreadable));
+    }
+
+    #[test]
+    fn an_error_without_a_cause_says_what_it_was_told() {
+        let error = StoreError::new(StoreErrorKind::Busy, format!("{} holds the lease", "another"));
+        assert_eq!((error.kind(), error.to_string().as_str()), (StoreErrorKind::Busy, "another holds the lease"));
+        assert!(error.source().is_none());
+    }
+}

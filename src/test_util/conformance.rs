@@ -7,7 +7,6 @@ mod grants;
 mod json;
 mod observed;
 mod replica;
-mod report;
 mod samples;
 mod scene;
 mod secrets;
@@ -17,11 +16,10 @@ mod times;
 mod vary;
 mod verdicts;
 
-pub use report::{Check, NonConformance, Outcome, Report};
 pub use samples::Samples;
 
+use super::report::{self, NonConformance, Report, none};
 use crate::provider::Provider;
-use report::none;
 use subject::Subject;
 
 /// Checks a provider from all sides: alone, with odd answers and odd tokens; and in a [`Session`](crate::Session) behind

@@ -30,7 +30,7 @@ use tower_auth_refresh::{
     providers,
     replay::{Buffered, CloneBody, Never, ReplayBody},
     session::{Condition, Event, Events, InvalidPolicy, RefreshPolicy, SessionBuilder, Status},
-    store::{FileStore, Lease, MemoryStore, StoreError, StoreErrorKind, Swap, TokenStore},
+    store::{FileStore, MemoryStore, StoreError, StoreErrorKind, Swap},
     test_util,
     token::{Expiry, Fence, Generation, LoginMark, SecretString, Stored, StoredError, TokenSet, Version},
 };
@@ -66,6 +66,7 @@ fn sessions_and_layers_can_be_cloned_and_shared_between_threads() {
         AuthRefreshLayer<TestProvider>, AuthRefreshLayer<TestProvider, Never>,
     );
     assert_is!(Send, Sync, Unpin, fmt::Debug; SessionBuilder<TestProvider>, Events);
+    assert_is!(Send, Sync, Unpin, Clone, UnwindSafe, RefUnwindSafe, fmt::Debug; MemoryStore);
 }
 
 #[test]
@@ -281,7 +282,7 @@ fn the_error_of_a_response_body_is_that_of_the_inner_body() {
 
 // ===== providers as objects =====
 
-const _: fn(&dyn Provider, &dyn Clock, &dyn TokenStore, &dyn Lease) = |_, _, _, _| {};
+const _: fn(&dyn Provider, &dyn Clock) = |_, _| {};
 
 #[tokio::test]
 async fn a_session_whose_provider_is_chosen_at_run_time_logs_in_refreshes_and_replays() {

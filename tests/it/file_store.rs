@@ -16,6 +16,7 @@ use std::{fs, path::Path, time::Duration};
 
 use tower_auth_refresh::{
     store::{FileStore, Lease, StoreError, StoreErrorKind, Swap, TokenStore},
+    test_util::store_conformance,
     token::{ExposeSecret, Fence, Generation, Stored, TokenSet, Version},
 };
 
@@ -29,6 +30,13 @@ fn scene() -> (Folder, FileStore) {
     let folder = Folder::new();
     let store = FileStore::new(folder.path(FILE));
     (folder, store)
+}
+
+#[tokio::test]
+async fn the_file_store_conforms() {
+    let (folder, _) = scene();
+    let open = || FileStore::new(folder.path(FILE)).poll(Duration::from_millis(10));
+    store_conformance(open, Duration::from_secs(60)).await.unwrap();
 }
 
 async fn leased(store: &FileStore) -> Box<dyn Lease> {

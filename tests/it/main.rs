@@ -28,6 +28,7 @@ mod keeper;
 #[path = "../../examples/loopback/mod.rs"]
 mod loopback;
 mod loopback_servers;
+mod memory_store;
 mod model;
 mod nested;
 mod opting;
@@ -43,6 +44,7 @@ mod scene;
 mod secrets;
 mod serve_expired;
 mod spending;
+mod store_conformance;
 mod stores;
 mod streams;
 mod support;

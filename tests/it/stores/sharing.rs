@@ -12,7 +12,8 @@ use tower_auth_refresh::{
 
 use crate::support::{
     Counts, TestProvider, World,
-    fleet::{Process, builder, eventually, set, stored, write},
+    by_hand::ByHand,
+    fleet::{Call, Process, builder, eventually, set, stored, write},
     get, send, send_all,
 };
 
@@ -69,6 +70,38 @@ async fn at_the_end_of_a_token_one_of_eight_sessions_refreshes_it() {
         assert_eq!(world.counts(), counts(1, refreshes, 800 * (refreshes + 1), 0));
         world.clock.advance(LIFE);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_guard_does_not_count_what_others_have_brought() {
+    let (world, store) = (World::new().lifetime(LIFE), MemoryStore::new());
+    let process = Process::new(&world, &store);
+    // Whoever has no watcher finds out when a request is rejected.
+    process.store.wakes_nobody();
+    send(&process.client, get("/")).await.unwrap();
+    for number in 10..30 {
+        world.grant(number);
+        write(&store, set(&world, number, LIFE)).await;
+        assert_eq!(send(&process.client, get("/")).await.unwrap().status(), StatusCode::OK);
+    }
+    assert_eq!(world.counts(), counts(1, 0, 41, 20));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_another_brings_between_the_look_and_the_lease_is_taken_over() {
+    let (world, store) = (World::new().lifetime(LIFE), MemoryStore::new());
+    let process = Process::new(&world, &store);
+    process.store.wakes_nobody();
+    send(&process.client, get("/")).await.unwrap();
+    world.clock.advance(LIFE);
+    process.store.hold_leases();
+    let request = ByHand::started(send(&process.client, get("/")));
+    eventually(|| process.store.calls().contains(&Call::Lease)).await;
+    world.grant(7);
+    write(&store, set(&world, 7, LIFE)).await;
+    process.store.release_leases();
+    assert_eq!(request.rest().await.unwrap().status(), StatusCode::OK);
+    assert_eq!((world.counts(), process.generation()), (counts(1, 0, 2, 0), 7));
 }
 
 #[tokio::test(start_paused = true)]

@@ -48,6 +48,8 @@ pub struct Handle {
     shared: Arc<Mutex<Shared>>,
     /// Saves wait while this is `true`.
     held: watch::Sender<bool>,
+    /// So do leases that are asked for.
+    leases_held: watch::Sender<bool>,
 }
 
 #[derive(Default)]
@@ -63,7 +65,12 @@ struct Shared {
 
 impl Handle {
     pub fn new(inner: &MemoryStore) -> Self {
-        Self { inner: inner.clone(), shared: Arc::default(), held: watch::Sender::new(false) }
+        Self {
+            inner: inner.clone(),
+            shared: Arc::default(),
+            held: watch::Sender::new(false),
+            leases_held: watch::Sender::new(false),
+        }
     }
 
     pub fn always(&self, call: Call, trouble: Trouble) {
@@ -109,6 +116,14 @@ impl Handle {
         self.held.send_replace(false);
     }
 
+    pub fn hold_leases(&self) {
+        self.leases_held.send_replace(true);
+    }
+
+    pub fn release_leases(&self) {
+        self.leases_held.send_replace(false);
+    }
+
     /// All calls since the last time, but for the looks of whoever waits.
     pub fn calls(&self) -> Vec<Call> {
         std::mem::take(&mut self.shared.lock().unwrap().calls)
@@ -145,6 +160,8 @@ impl TokenStore for Handle {
 
     fn try_lease(&self, above: Option<Fence>) -> StoreFuture<'_, Option<Box<dyn Lease>>> {
         Box::pin(self.call(Call::Lease, async move {
+            let mut held = self.leases_held.subscribe();
+            let _ = held.wait_for(|held| !held).await;
             let lease = self.inner.try_lease(above).await?;
             Ok(lease.map(|lease| Box::new(Held { lease, handle: self.clone() }) as Box<dyn Lease>))
         }))

@@ -53,7 +53,7 @@ impl Scene {
 
 #[allow(clippy::disallowed_methods, reason = "a test compares tokens")]
 fn access_token(stored: &Stored) -> String {
-    stored.token.access_token().expose_secret().to_owned()
+    stored.token.as_ref().unwrap().access_token().expose_secret().to_owned()
 }
 
 async fn until_exists(path: &Path) {
@@ -73,7 +73,7 @@ async fn a_granted_token_set_is_stored_for_its_owner_alone() {
     assert_eq!(fs::metadata(scene.folder.path("token.json")).unwrap().permissions().mode() & 0o777, 0o600);
     let stored = scene.stored();
     assert_eq!(stored.generation, Generation::from(1));
-    assert!(stored.token.refresh_token().is_some() && access_token(&stored).starts_with("Bearer "));
+    assert!(stored.token.as_ref().unwrap().refresh_token().is_some() && access_token(&stored).starts_with("Bearer "));
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! What the checks have found.
+//! What the checks of a provider or a store have found.
 
 use std::{collections::HashSet, fmt};
 
@@ -20,9 +20,10 @@ pub struct Check {
 pub enum Outcome {
     /// It holds.
     Passed,
-    /// It could not be made, or says nothing about this provider; with the reason.
+    /// It could not be made, or says nothing about this provider or store; with the reason.
     NotApplicable(&'static str),
-    /// It does not hold. Neither text has anything in it that a server or a provider wrote.
+    /// It does not hold. Neither text has anything in it that a server or a provider wrote; of a store it has what its
+    /// errors print.
     Failed {
         /// What must be.
         expected: String,
@@ -31,7 +32,7 @@ pub enum Outcome {
     },
 }
 
-/// A provider has failed at least one check. `Display` and `Debug` list what was expected and what came, without any
+/// A provider or a store has failed at least one check. `Display` and `Debug` list what was expected and what came, without any
 /// secret; [`report`](Self::report) has all checks.
 #[derive(Clone)]
 pub struct NonConformance(Report);
