@@ -5,6 +5,7 @@
 //! | `error` | status | |
 //! |---|---|---|
 //! | `transport`, `timed-out`, `unavailable`, `malformed` | 503 | the token endpoint is out of order; `Retry-After` where the next try is due |
+//! | `store` | 503 | the token store cannot be used, and without it nothing is fetched; `Retry-After` as above |
 //! | `too-many-refreshes` | 503 | the refresh guard is up |
 //! | `aborted`, `no-runtime` | 503 | the refresh ended without an outcome; the next request starts another |
 //! | `refused`, `sign-in-required`, `signed-out` | 502 | somebody must sign in |
@@ -156,6 +157,7 @@ fn name(kind: ErrorKind) -> &'static str {
         ErrorKind::TimedOut => "timed-out",
         ErrorKind::Unavailable => "unavailable",
         ErrorKind::Malformed => "malformed",
+        ErrorKind::Store => "store",
         ErrorKind::InvalidToken => "invalid-token",
         ErrorKind::TooManyRefreshes => "too-many-refreshes",
         ErrorKind::Aborted => "aborted",

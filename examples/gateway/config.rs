@@ -4,13 +4,10 @@ mod bad;
 mod policy;
 mod provider;
 mod section;
+mod store;
 mod value;
 
-use std::{
-    fs,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-};
+use std::{fs, net::SocketAddr, path::Path};
 
 use http::{Uri, uri::Scheme};
 use secrecy::{ExposeSecret, SecretString};
@@ -19,7 +16,7 @@ use tower_auth_refresh::{Provider, session::RefreshPolicy, token::TokenSet};
 
 pub(crate) use self::bad::BadConfig;
 use self::section::Section;
-use super::{actions::Actions, token_file};
+use super::{actions::Actions, store::Store, token_file};
 
 const KEYS: [&str; 10] = [
     "listen",
@@ -53,10 +50,10 @@ pub(crate) struct Config {
     pub(crate) provider: Box<dyn Provider>,
     /// Which action each route is signed with, where the provider wants one.
     pub(crate) actions: Option<Actions>,
-    /// The first token set, from `token.file`.
+    /// The token set to begin with, from `token.file`.
     pub(crate) token: Option<TokenSet>,
-    /// The file that outlives the process, where there is one.
-    pub(crate) store: Option<PathBuf>,
+    /// What outlives the process, where something does.
+    pub(crate) store: Option<Store>,
     pub(crate) policy: RefreshPolicy,
 }
 
@@ -90,7 +87,7 @@ impl Config {
         let policy = root.section("policy")?;
 
         let (provider, actions) = provider::read(provider)?;
-        let (policy, store, token) = (policy::read(policy)?, store_path(store)?, first_token(token, &*provider)?);
+        let (policy, store, token) = (policy::read(policy)?, store::read(store)?, first_token(token, &*provider)?);
         let config = Self {
             listen,
             upstream,
@@ -127,25 +124,11 @@ fn is_plain(uri: &Uri) -> bool {
     uri.scheme() == Some(&Scheme::HTTP)
 }
 
-fn store_path(mut section: Section) -> Result<Option<PathBuf>, BadConfig> {
-    match section.take("kind", value::text)?.as_deref() {
-        None | Some("memory") => section.only(Some("kind memory"), &[]).map(|()| None),
-        Some("file") => {
-            section.only(Some("kind file"), &["path"])?;
-            Ok(Some(section.need("path", value::text)?.into()))
-        }
-        Some("redis") => Err(section.bad("kind", "redis is not supported yet")),
-        Some(_) => Err(section.bad("kind", "must be memory or file")),
-    }
-}
-
 fn first_token(section: Option<Section>, provider: &dyn Provider) -> Result<Option<TokenSet>, BadConfig> {
-    const KEY: &str = "token.file";
     let Some(mut section) = section else { return Ok(None) };
     section.only(None, &["file"])?;
     let path = section.need("file", value::text)?;
-    let token = token_file::read(KEY, Path::new(&path), provider)?;
-    token.map(Some).ok_or_else(|| BadConfig::new(KEY, "is not there"))
+    token_file::read(Path::new(&path), provider).map(Some)
 }
 
 #[allow(clippy::disallowed_methods, reason = "the file is parsed, and may hold secrets")]

@@ -8,7 +8,7 @@ use std::{
 
 use http::Uri;
 use hyper_util::client::legacy::connect::Connect;
-use tokio::{net::TcpListener, select, sync::oneshot, task::JoinSet};
+use tokio::{join, net::TcpListener, select, sync::oneshot};
 use tower::Layer;
 use tower_auth_refresh::{
     AuthRefreshLayer, Provider, Session,
@@ -25,8 +25,7 @@ use super::{
     routes,
     serve::serve,
     shutdown::Signals,
-    store::Store,
-    upstream,
+    store, upstream,
 };
 
 /// Why a gateway ends otherwise than it should.
@@ -36,8 +35,10 @@ pub(crate) enum Failure {
     Config(BadConfig),
     /// The settings do not go together.
     Session(tower_auth_refresh::Error),
-    /// This machine has not what it takes, or the last token set could not be stored.
+    /// This machine has not what it takes.
     Io(&'static str, io::Error),
+    /// The last token set could not be stored.
+    Unsaved,
     /// A second signal came before the first one's work was done.
     Interrupted,
 }
@@ -61,16 +62,22 @@ where
     C: Connect + Clone + Send + Sync + 'static,
 {
     let signals = Signals::new().map_err(|error| Failure::Io("no signals", error))?;
-    let (store, stored) = config.store.map(|path| Store::open(path, &*config.provider)).transpose()?.unzip();
+    let is_stored = match &config.store {
+        Some(store) => store.check(&*config.provider).await?,
+        None => false,
+    };
+    let has_token = is_stored || config.token.is_some();
+    // Without a store it is in place when the session is built.
+    let is_to_be_fetched = has_token && config.store.is_some();
     let mut session = Session::builder(config.provider)
         .transport(upstream::transport(upstream::client(token_endpoint, false)))
         .origin(config.upstream.clone())
         .allow_http(config.allow_http)
         .policy(config.policy);
-    // The first token set may be spent by now: what was stored comes after it.
-    let token = stored.flatten().or(config.token);
-    let has_token = token.is_some();
-    if let Some(token) = token {
+    if let Some(store) = config.store {
+        session = session.store(store.into_tokens());
+    }
+    if let Some(token) = config.token {
         session = session.token(token);
     }
     let session = session.build().map_err(Failure::Session)?;
@@ -81,13 +88,7 @@ where
         }
     }
     if session.provider().next_grant(None, Reason::NoToken, SystemClock::new().now().wall).is_none() && !has_token {
-        warn!("there is neither a token nor a login: every request will be refused");
-    }
-
-    let mut background = JoinSet::new();
-    let (stop, stopped) = oneshot::channel();
-    if let Some(store) = store {
-        background.spawn(store.follow(session.clone(), session.subscribe(), stopped));
+        warn!("there is neither a token nor a login yet: requests will be refused");
     }
 
     let layer = AuthRefreshLayer::new(session.clone()).replay::<Buffered>();
@@ -100,28 +101,29 @@ where
     let router = routes::router(Admission::new(address, &config.hosts), proxy, status);
 
     announce(address);
-    until_drained(listener, router, signals, &session).await?;
-    // Nobody is listening where there is no store.
-    let _ = stop.send(());
-    while let Some(ended) = background.join_next().await {
-        let saved = ended.unwrap_or_else(|error| Err(error.into()));
-        saved.map_err(|error| Failure::Io("the last token set could not be stored", error))?;
-    }
+    until_drained(listener, router, is_to_be_fetched, signals, &session).await?;
     info!("ended");
     Ok(())
 }
 
-/// Serves until a signal, and then until nothing is under way any more: no request, and no login or refresh.
+/// Serves until a signal, and then until nothing is under way any more: no request, no login or refresh, and no write.
 async fn until_drained(
     listener: TcpListener,
     router: axum::Router,
+    is_to_be_fetched: bool,
     mut signals: Signals,
     session: &Session<Box<dyn Provider>>,
 ) -> Result<(), Failure> {
     let (drain, draining) = oneshot::channel::<()>();
+    let fetch = async {
+        // The status tells of what is stored, and not only after the first request. What fails here is in the log.
+        if is_to_be_fetched {
+            let _ = session.token().await;
+        }
+    };
     let work = async {
-        serve(listener, router, async { drop(draining.await) }).await;
-        session.settled().await;
+        join!(fetch, serve(listener, router, async { drop(draining.await) }));
+        if store::settled(session).await { Ok(()) } else { Err(Failure::Unsaved) }
     };
     let watch = async {
         signals.next().await;
@@ -130,7 +132,7 @@ async fn until_drained(
         signals.next().await;
     };
     select! {
-        () = work => Ok(()),
+        ended = work => ended,
         () = watch => Err(Failure::Interrupted),
     }
 }
@@ -165,7 +167,7 @@ impl Failure {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Config(_) | Self::Session(_) => 2,
-            Self::Io(..) | Self::Interrupted => 1,
+            Self::Io(..) | Self::Unsaved | Self::Interrupted => 1,
         }
     }
 }
@@ -176,6 +178,7 @@ impl fmt::Display for Failure {
             Self::Config(bad) => bad.fmt(f),
             Self::Session(error) => error.fmt(f),
             Self::Io(what, error) => write!(f, "{what}: {}", error.kind()),
+            Self::Unsaved => f.write_str("the last token set could not be stored"),
             Self::Interrupted => f.write_str("ended before its work was done"),
         }
     }

@@ -19,6 +19,7 @@ pub(crate) fn page(status: &Status) -> Response {
         "flights": status.flights,
         "replays": status.replays,
         "next_try_at_ms": milliseconds(status.retry_at),
+        "unsaved": status.unsaved,
     });
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static("application/json")),

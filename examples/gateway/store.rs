@@ -1,152 +1,101 @@
-//! The file that outlives the process: the token set in its stored form, replaced as a whole at each change.
+//! What outlives the process, and what other gateways share: looked at before anything is served, and waited for at the end.
 
-use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, Write},
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{error::Error as _, path::Path, sync::Arc, time::Duration};
 
-use secrecy::{ExposeSecret, SecretString};
-use tokio::{select, sync::oneshot, task};
+use tokio::{select, time::sleep};
 use tower_auth_refresh::{
     Provider, Session,
-    session::{Event, Events},
-    token::{Generation, Stored, TokenSet},
+    session::Event,
+    store::{FileStore, RedisStore, StoreError, StoreErrorKind, TokenStore},
+    token::Stored,
 };
-use tracing::error;
+use tracing::warn;
 
 use super::{config::BadConfig, token_file};
 
-/// After what time a write that failed is tried again.
-const AGAIN: Duration = Duration::from_secs(1);
+/// How long a store that fails is given at the end before its next failure is the last.
+const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Names the file in an error.
-const KEY: &str = "store.path";
-
-/// A file that nobody else writes: two processes must not share a refresh token.
-#[derive(Clone, Debug)]
+/// A store, and how the configuration names what it holds.
 pub(crate) struct Store {
-    path: Arc<Path>,
-}
-
-/// What is not in the file yet.
-#[derive(Clone, Copy)]
-enum Change {
-    Set(Generation),
-    SignedOut,
+    key: &'static str,
+    /// A server may come later than the gateway; a folder is there, or a mistake.
+    is_server: bool,
+    tokens: Arc<dyn TokenStore>,
 }
 
 impl Store {
-    /// The store at `path`, and the token set in it where there is one.
-    ///
-    /// # Errors
-    /// When the file is there and holds no token set that `provider` can use, or when the folder cannot be written. The
-    /// file stays as it is.
-    pub(crate) fn open(path: PathBuf, provider: &dyn Provider) -> Result<(Self, Option<TokenSet>), BadConfig> {
-        let token = token_file::read(KEY, &path, provider)?;
-        let store = Self { path: behind_links(path).into() };
-        // A rotated token that cannot be stored is lost with the process: better to know it now.
-        let probe = store.new_file().and_then(|(_, name)| fs::remove_file(name));
-        probe.map_err(|error| BadConfig::new(KEY, format!("its folder cannot be written: {}", error.kind())))?;
-        Ok((store, token))
+    pub(crate) fn file(path: impl AsRef<Path>) -> Self {
+        Self { key: "store.path", is_server: false, tokens: Arc::new(FileStore::new(path)) }
     }
 
-    /// Writes each change until `stop`, and then what has changed by then.
-    ///
-    /// # Errors
-    /// When the last change could not be written.
-    pub(crate) async fn follow<P: Provider>(
-        self,
-        session: Session<P>,
-        mut events: Events,
-        mut stop: oneshot::Receiver<()>,
-    ) -> io::Result<()> {
-        let mut unsaved = None;
-        loop {
-            select! {
-                // What has changed before the stop is seen before it.
-                biased;
-                event = events.recv() => unsaved = match event {
-                    Some(Event::TokenChanged { generation }) => Some(Change::Set(generation)),
-                    Some(Event::SignedOut { .. }) => Some(Change::SignedOut),
-                    Some(_) => continue,
-                    None => return Ok(()),
-                },
-                _ = &mut stop => return self.save(&session, unsaved).await,
-                () = pause(), if unsaved.is_some() => {}
-            }
-            match self.save(&session, unsaved).await {
-                Ok(()) => unsaved = None,
-                Err(error) => error!(%error, "the token set could not be stored; it will be tried again"),
-            }
-        }
+    pub(crate) fn redis(store: RedisStore) -> Self {
+        Self { key: "store.key", is_server: true, tokens: Arc::new(store) }
     }
 
-    #[allow(clippy::disallowed_methods, reason = "the rule is the library's")]
-    async fn save<P: Provider>(&self, session: &Session<P>, unsaved: Option<Change>) -> io::Result<()> {
-        let store = self.clone();
-        let save: Box<dyn FnOnce() -> io::Result<()> + Send> = match unsaved {
-            None => return Ok(()),
-            Some(Change::SignedOut) => Box::new(move || store.remove()),
-            Some(Change::Set(generation)) => {
-                let token = session.token().await.map_err(io::Error::other)?;
-                let json = Stored::new(token, generation).to_json().map_err(io::Error::other)?;
-                Box::new(move || store.replace(&json))
+    /// For the session.
+    pub(crate) fn into_tokens(self) -> Arc<dyn TokenStore> {
+        self.tokens
+    }
+
+    /// Whether there is a token set in it.
+    ///
+    /// # Errors
+    /// When it holds what is no token set that `provider` can use, which stays as it is; when others could read or replace
+    /// it; when a file could not be written.
+    pub(crate) async fn check(&self, provider: &dyn Provider) -> Result<bool, BadConfig> {
+        let token = match self.look().await {
+            Ok(stored) => stored.and_then(|stored| stored.token),
+            Err(error) if self.is_server && may_pass(error.kind()) => {
+                warn!(error = in_one_line(&error), "the store cannot be used yet");
+                None
             }
+            Err(error) => return Err(BadConfig::new(self.key, in_one_line(&error))),
         };
-        task::spawn_blocking(save).await?
-    }
-
-    /// Whoever reads the file, and whenever the machine stops, finds the old token set or the new one.
-    #[allow(clippy::disallowed_methods, reason = "the token set is put into a store")]
-    fn replace(&self, json: &SecretString) -> io::Result<()> {
-        let (mut file, name) = self.new_file()?;
-        file.write_all(json.expose_secret().as_bytes())?;
-        file.sync_all()?;
-        fs::rename(name, &self.path)?;
-        self.sync_folder()
-    }
-
-    fn remove(&self) -> io::Result<()> {
-        match fs::remove_file(&self.path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => self.sync_folder(),
+        if let Some(token) = &token {
+            token_file::check(self.key, token, provider)?;
         }
+        Ok(token.is_some())
     }
 
-    /// A file beside the real one that nobody else can read. One that a killed process left behind goes first: a file that
-    /// is opened instead of made could be somebody else's.
-    fn new_file(&self) -> io::Result<(File, PathBuf)> {
-        let mut name = self.path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_owned();
-        name.push(".new");
-        let name = self.path.with_file_name(name);
-        let _ = fs::remove_file(&name);
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        Ok((options.open(&name)?, name))
-    }
-
-    /// Makes the new name last.
-    fn sync_folder(&self) -> io::Result<()> {
-        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        if cfg!(unix) { File::open(folder.unwrap_or(Path::new(".")))?.sync_all() } else { Ok(()) }
+    /// What is stored. A rotated token that cannot be stored is lost with the process: better to know it now, so the right
+    /// to write is taken and given back.
+    async fn look(&self) -> Result<Option<Stored>, StoreError> {
+        let stored = self.tokens.load().await?;
+        // Whoever else holds it can write.
+        if let Some(lease) = self.tokens.try_lease(None).await? {
+            lease.release().await?;
+        }
+        Ok(stored)
     }
 }
 
-/// Where links lead, if only to a file that is not there yet: one that is replaced itself would leave the file behind it,
-/// which may be the one that lasts, with a token that is spent. Those that lead in a circle could not be read.
-fn behind_links(path: PathBuf) -> PathBuf {
-    match fs::read_link(&path) {
-        Ok(target) => behind_links(path.with_file_name(target)),
-        Err(_) => path,
+/// Waits until no flight is under way and everything is stored, and says whether it is. A store that goes on failing is
+/// given up.
+pub(crate) async fn settled<P: Provider>(session: &Session<P>) -> bool {
+    select! {
+        biased;
+        () = session.settled() => {}
+        () = given_up(session) => {}
     }
+    !session.status().unsaved
 }
 
+/// What fails may be mended in a moment, and what is not stored now is lost. So it is tried for a while, and once more in
+/// any case: the session may have been resting for long.
 #[allow(clippy::disallowed_methods, reason = "the rule is the library's")]
-async fn pause() {
-    tokio::time::sleep(AGAIN).await;
+async fn given_up<P: Provider>(session: &Session<P>) {
+    sleep(PATIENCE).await;
+    let mut events = session.subscribe();
+    while !matches!(events.recv().await, Some(Event::StoreFailed { .. }) | None) {}
+}
+
+fn may_pass(kind: StoreErrorKind) -> bool {
+    !matches!(kind, StoreErrorKind::Damaged | StoreErrorKind::Insecure | StoreErrorKind::Invalid)
+}
+
+/// The error with its cause. It holds no secret; a path may hold anything else.
+fn in_one_line(error: &StoreError) -> String {
+    let text = error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"));
+    text.replace(char::is_control, "?")
 }

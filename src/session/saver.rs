@@ -7,6 +7,7 @@ use crate::{
     rt,
     session::{
         Event, Session,
+        adoption::Looker,
         driver::{Held, call},
         flight::Flight,
         state::Snapshot,
@@ -132,9 +133,11 @@ impl<P: Provider> Saver<P> {
             Ok(stored)
         });
         let saved: Result<_, StoreError> = saved.await;
+        // Until the lease is given back.
+        let looker = Looker::Other(self.session.current().sync.version);
         held.release().await;
         // What it has given way to is not lost on this session.
-        let _ = self.session.take_over(saved?.as_ref(), None);
+        let _ = self.session.take_over(saved?.as_ref(), looker);
         Ok(())
     }
 }

@@ -11,7 +11,7 @@ use std::{
 use crate::{
     provider::Provider,
     rt,
-    session::{Events, Session, Shared, driver::call},
+    session::{Events, Session, Shared, adoption::Looker, driver::call},
     store::TokenStore,
 };
 
@@ -38,11 +38,13 @@ impl<P: Provider> Watcher<P> {
         loop {
             // Before the look, so that no change behind it is missed.
             let changed = store.changed();
-            let Some(timeout) = self.0.upgrade().map(|shared| shared.policy.store_timeout) else { return };
+            let Some(shared) = self.0.upgrade() else { return };
+            let (timeout, looker) = (shared.policy.store_timeout, Looker::Other(shared.current.load().sync.version));
+            drop(shared);
             let stored = call(store.load(), timeout).await;
             let Some(session) = self.0.upgrade().map(Session) else { return };
             let looked = match stored {
-                Ok(stored) => session.take_over(stored.as_ref(), None).map_err(|failed| failed.to_string()),
+                Ok(stored) => session.take_over(stored.as_ref(), looker).map_err(|failed| failed.to_string()),
                 Err(error) => Err(error.to_string()),
             };
             if let Err(error) = looked {

@@ -2,6 +2,7 @@
 
 mod doubt;
 mod fencing;
+mod late;
 mod order;
 mod outage;
 mod refusals;

@@ -2,9 +2,10 @@
 
 use std::{borrow::Cow, fmt};
 
-use super::provider;
+use super::{provider, store};
 
-/// A key of the configuration and what is wrong with its value: one line, in which no value ever stands.
+/// A key of the configuration and what is wrong with its value: one line, in which no value ever stands, unless it names
+/// a store.
 #[derive(Debug)]
 pub(crate) struct BadConfig {
     key: String,
@@ -52,7 +53,11 @@ fn path_before(text: &str) -> String {
     let line = text.rsplit('\n').next().unwrap_or_default().trim_start();
     let name = line.split('=').next().unwrap_or_default().trim_matches(['[', '.', ' ', '\t']);
     let table = if line.starts_with('[') { "" } else { table_before(text) };
-    if TABLES.contains(&name) || provider::is_key(name) { dotted(table, name.to_owned()) } else { table.to_owned() }
+    if TABLES.contains(&name) || provider::is_key(name) || store::is_key(name) {
+        dotted(table, name.to_owned())
+    } else {
+        table.to_owned()
+    }
 }
 
 /// The table that the last header in `text` opens, where it is one of ours: a line of a value may look like a header.

@@ -2,8 +2,9 @@
 
 use std::{env, time::Duration};
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use http::{Uri, uri::Scheme};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
 use toml::Value;
 
 use super::bad::Reason;
@@ -41,6 +42,23 @@ pub(super) fn secret(value: Value) -> Result<SecretString, Reason> {
         Err(env::VarError::NotPresent) => Err(format!("the environment variable {name} is not set").into()),
         Err(env::VarError::NotUnicode(_)) => Err(format!("the environment variable {name} is not UTF-8").into()),
     }
+}
+
+/// 32 secret bytes.
+#[allow(clippy::disallowed_methods, reason = "the key is decoded, and given to the store")]
+pub(super) fn encryption_key(value: Value) -> Result<[u8; 32], Reason> {
+    let text = secret(value)?;
+    let text = text.expose_secret();
+    let bytes = from_hex(text).or_else(|| STANDARD.decode(text).ok()).map(Zeroizing::new);
+    let key = bytes.and_then(|bytes| bytes.as_slice().try_into().ok());
+    key.ok_or_else(|| "must be 32 bytes in hex or base64, such as \"openssl rand -hex 32\" prints".into())
+}
+
+fn from_hex(text: &str) -> Option<Vec<u8>> {
+    // The parser takes a sign for a digit.
+    let is_hex = text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let byte = |at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok();
+    is_hex.then(|| (0..text.len()).step_by(2).map(byte).collect())?
 }
 
 pub(super) fn flag(value: Value) -> Result<bool, Reason> {

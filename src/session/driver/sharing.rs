@@ -15,7 +15,7 @@ use crate::{
     provider::{Grant, GrantKind, Provider, Reason},
     rt,
     session::{
-        adoption::Looked,
+        adoption::{Looked, Looker},
         failure::Failed,
         plan::Plan,
         sync::{Standing, Unsaved},
@@ -128,7 +128,7 @@ impl<P: Provider> Driver<P> {
 
     /// Takes over what is stored, and says whether the flight has nothing more to do.
     fn is_brought(&self, stored: Option<&Stored>) -> Result<bool, Failed> {
-        Ok(self.session.take_over(stored, Some(&self.flight))? == Looked::Another && self.is_done())
+        Ok(self.session.take_over(stored, Looker::Flight(&self.flight))? == Looked::Another && self.is_done())
     }
 
     /// Whether what is in place by now is what the flight is for.
@@ -207,7 +207,8 @@ impl<P: Provider> Driver<P> {
             let found = self.load(turn).await?;
             let is_outdated =
                 granted.unsaved.is_some_and(|unsaved| unsaved.beside(found.as_ref()) == Standing::Outdated);
-            if is_outdated && matches!(self.session.take_over(found.as_ref(), Some(&self.flight)), Ok(Looked::Another))
+            if is_outdated
+                && matches!(self.session.take_over(found.as_ref(), Looker::Flight(&self.flight)), Ok(Looked::Another))
             {
                 tracing::warn!("another process has stored a newer token set; the granted one is dropped");
                 return Ok(Saved::Superseded);

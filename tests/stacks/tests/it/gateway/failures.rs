@@ -12,7 +12,7 @@ use super::{
 };
 
 /// Status, `error`, and `Retry-After` in seconds.
-fn told(answer: &Response<Bytes>) -> (u16, String, Option<u64>) {
+pub fn told(answer: &Response<Bytes>) -> (u16, String, Option<u64>) {
     let body = json(answer);
     assert_eq!(answer.headers()["content-type"], "application/json");
     let members: Vec<_> = body.as_object().unwrap().keys().map(String::as_str).collect();

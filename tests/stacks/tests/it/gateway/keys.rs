@@ -29,6 +29,8 @@ async fn a_key_of_another_kind_is_named() {
         .await;
     Draft::rest("[store]\nkind = \"memory\"\npath = \"x\"").names("store.path").await;
     Draft::rest("[store]\npath = \"x\"").names("store.path").await;
+    Draft::rest("[store]\nkind = \"redis\"\npath = \"x\"").names("store.path").await;
+    Draft::rest("[store]\nkind = \"file\"\npath = \"x\"\nurl = \"redis://:hunter2@host\"").names("store.url").await;
 }
 
 #[tokio::test]
@@ -43,8 +45,6 @@ async fn a_lease_is_refused_where_nothing_is_shared() {
 async fn what_is_not_supported_yet_is_refused_by_name() {
     let line = Draft::provider("kind = \"oauth2\"\nclient_secret = \"hunter2\"").refusal().await;
     assert!(line.contains("provider.kind") && line.contains("oauth2"), "{line}");
-    let line = Draft::rest("[store]\nkind = \"redis\"\nurl = \"redis://:hunter2@host\"").refusal().await;
-    assert!(line.contains("store.kind") && line.contains("redis"), "{line}");
 }
 
 #[tokio::test]
@@ -63,6 +63,8 @@ async fn a_key_that_is_missing_is_named() {
         Draft::provider(&format!("kind = \"{kind}\"")).names("provider.base_url").await;
     }
     Draft::rest("[store]\nkind = \"file\"").names("store.path").await;
+    Draft::rest("[store]\nkind = \"redis\"\nkey = \"k\"").names("store.url").await;
+    Draft::rest("[store]\nkind = \"redis\"\nurl = \"redis://:hunter2@host\"").names("store.key").await;
     Draft::rest("[token]\n").names("token.file").await;
 }
 
@@ -90,6 +92,7 @@ async fn a_key_that_stands_twice_is_named() {
     Draft::rest("[provider]\npassword = \"hunter2\"").names("provider").await;
     Draft::rest("[provider.actions]\n[ provider . actions ]").names("provider.actions").await;
     Draft::quectel("password = { env = \"A\", env = \"hunter2\" }").names("provider.password.env").await;
+    Draft::rest("[store]\nurl = { env = \"A\", env = \"hunter2\" }").names("store.url.env").await;
     Draft::top("token = { file = \"a\", file = \"hunter2\" }").names("token.file").await;
     Draft::top("policy.replays = 1\npolicy.replays = 2").names("policy.replays").await;
     // A value that ends in the line is not taken for a key.

@@ -3,6 +3,7 @@
 use std::{
     fs,
     net::SocketAddr,
+    os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
     sync::atomic::{AtomicU32, Ordering},
@@ -15,10 +16,14 @@ use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, BufReader},
     process::{Child, ChildStdout, Command},
+    sync::watch,
     task::JoinHandle,
 };
 
-use crate::support::loopback::{HttpClient, http1_client};
+use crate::{
+    redis_store::scene::within,
+    support::loopback::{HttpClient, http1_client},
+};
 
 /// A running gateway; dropping it kills the process.
 pub struct Gateway {
@@ -27,7 +32,8 @@ pub struct Gateway {
     child: Child,
     stdout: BufReader<ChildStdout>,
     /// Read all the time: a log that nobody reads would hold the program up.
-    stderr: JoinHandle<String>,
+    stderr: watch::Receiver<String>,
+    reading: JoinHandle<()>,
 }
 
 /// What a gateway that has ended leaves behind.
@@ -44,9 +50,14 @@ impl Folder {
     pub fn new() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("gateway-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
+        let folder = Self(Path::new(env!("CARGO_TARGET_TMPDIR")).join(name));
+        folder.make("");
+        folder
+    }
+
+    /// A folder that nobody else can write to, whatever the umask is.
+    pub fn make(&self, name: &str) {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(self.path(name)).unwrap();
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -56,6 +67,7 @@ impl Folder {
     pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> String {
         let path = self.path(name);
         fs::write(&path, content).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         path.to_str().unwrap().to_owned()
     }
 }
@@ -88,19 +100,21 @@ impl Gateway {
 
     pub async fn start_with(folder: &Folder, config: &str, env: &[(&str, &str)]) -> Self {
         let mut child = command(folder, config, env).spawn().unwrap();
-        let mut errors = child.stderr.take().unwrap();
-        let stderr = super::spawn(async move {
-            let mut stderr = String::new();
-            errors.read_to_string(&mut stderr).await.unwrap();
-            stderr
+        let mut errors = BufReader::new(child.stderr.take().unwrap()).lines();
+        let (written, stderr) = watch::channel(String::new());
+        let reading = super::spawn(async move {
+            while let Some(line) = errors.next_line().await.unwrap() {
+                written.send_modify(|stderr| *stderr += &format!("{line}\n"));
+            }
         });
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         stdout.read_line(&mut line).await.unwrap();
         let Some(addr) = line.trim_end().strip_prefix("listening on http://") else {
-            panic!("the gateway did not start: {line}{}", stderr.await.unwrap());
+            reading.await.unwrap();
+            panic!("the gateway did not start: {line}{}", *stderr.borrow());
         };
-        Self { addr: addr.parse().unwrap(), client: http1_client(1_000), child, stdout, stderr }
+        Self { addr: addr.parse().unwrap(), client: http1_client(1_000), child, stdout, stderr, reading }
     }
 
     pub fn uri(&self, path: &str) -> Uri {
@@ -124,13 +138,23 @@ impl Gateway {
 
     /// Asks for the status until `reached` says that it is there.
     pub async fn until(&self, reached: impl Fn(&Value) -> bool) -> Value {
-        loop {
-            let status = self.status().await;
-            if reached(&status) {
-                return status;
+        within(async {
+            loop {
+                let status = self.status().await;
+                if reached(&status) {
+                    return status;
+                }
+                tokio::task::yield_now().await;
             }
-            tokio::task::yield_now().await;
-        }
+        })
+        .await
+    }
+
+    /// Waits until that has been logged once more.
+    pub async fn until_logged(&self, text: &str) {
+        let mut stderr = self.stderr.clone();
+        let times = stderr.borrow().matches(text).count();
+        within(stderr.wait_for(|stderr| stderr.matches(text).count() > times)).await.unwrap();
     }
 
     pub async fn signal(&self, signal: &str) {
@@ -147,7 +171,8 @@ impl Gateway {
     pub async fn end(mut self) -> Ended {
         let mut stdout = String::new();
         self.stdout.read_to_string(&mut stdout).await.unwrap();
-        Ended { status: self.child.wait().await.unwrap(), stdout, stderr: self.stderr.await.unwrap() }
+        self.reading.await.unwrap();
+        Ended { status: self.child.wait().await.unwrap(), stdout, stderr: self.stderr.borrow().clone() }
     }
 }
 

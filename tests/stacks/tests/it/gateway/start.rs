@@ -21,6 +21,7 @@ async fn a_first_token_that_cannot_be_used_is_refused_and_its_file_stays_untouch
         r#"{"version":1,"access_token":"hunter2","extra_member":1}"#,
         r#"{"version":1,"access_token":"hunter2","access_token":"hunter2"}"#,
         r#"{"version":1,"access_token":"hunter2","expires_at_ms":"soon"}"#,
+        r#"{"version":1,"signed_out_ms":1}"#,
     ] {
         let folder = Folder::new();
         let path = folder.write("initial.json", content);
@@ -136,7 +137,7 @@ async fn every_key_that_is_documented_is_taken() {
     ] {
         let config = format!("{top}[provider]\n{provider}\n{rest}");
         let gateway = Gateway::start_with(&folder, &config, &[("S", SECRET)]).await;
-        assert_eq!(gateway.status().await["state"], "fresh");
+        gateway.until(|status| status["state"] == "fresh").await;
         assert_eq!(gateway.terminate().await.status.code(), Some(0));
     }
 }

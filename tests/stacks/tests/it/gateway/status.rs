@@ -15,16 +15,14 @@ use super::{
 async fn it_is_signed_out_before_the_first_token_and_fresh_after_it() {
     let server = Served::new(quectel()).await;
     let gateway = Gateway::start(&server.quectel("")).await;
-    let before =
-        json!({"state":"signed-out","generation":0,"expires_at_ms":null,"flights":0,"replays":0,"next_try_at_ms":null});
+    let before = json!({"state":"signed-out","generation":0,"expires_at_ms":null,"flights":0,"replays":0,"next_try_at_ms":null,"unsaved":false});
     assert_eq!(gateway.status().await, before);
 
     assert_eq!(gateway.get("/v2/devices").await.status(), StatusCode::OK);
     let after = gateway.status().await;
     assert!(after["expires_at_ms"].as_u64().unwrap() > 1_700_000_000_000);
     let expires = after["expires_at_ms"].clone();
-    let fresh =
-        json!({"state":"fresh","generation":1,"expires_at_ms":expires,"flights":1,"replays":0,"next_try_at_ms":null});
+    let fresh = json!({"state":"fresh","generation":1,"expires_at_ms":expires,"flights":1,"replays":0,"next_try_at_ms":null,"unsaved":false});
     assert_eq!(after, fresh);
 }
 

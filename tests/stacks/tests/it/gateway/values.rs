@@ -141,3 +141,61 @@ async fn a_route_that_is_none_is_refused() {
         Draft::provider(&format!("{fashion_world}{route}")).names(&format!("provider.actions.{key}")).await;
     }
 }
+
+/// With a store on Redis that would do, but for `keys`.
+fn redis(keys: &str) -> Draft {
+    Draft::rest(&format!("[store]\nkind = \"redis\"\n{keys}\n"))
+}
+
+#[tokio::test]
+async fn a_url_of_no_redis_server_is_refused_and_not_shown() {
+    for url in [
+        "\"\"",
+        "\"hunter2\"",
+        "\"https://:hunter2@host\"",
+        "\"redis://:hunter2@\"",
+        "\"redis://:hunter2@host:port\"",
+        "\"redis://:hunter2@host/first\"",
+        "\"rediss://:hunter2@host/#insecure\"",
+        "1",
+        "{ env = \"GATEWAY_NOT_SET\" }",
+    ] {
+        redis(&format!("key = \"k\"\nurl = {url}")).names("store.url").await;
+    }
+    let draft = redis("key = \"k\"\nurl = { env = \"URL\" }");
+    Draft { env: vec![("URL", "redis://:hunter2@host:99999")], ..draft }.names("store.url").await;
+}
+
+#[tokio::test]
+async fn what_a_store_on_redis_does_not_take_is_refused() {
+    let good = "key = \"k\"\nurl = \"redis://:hunter2@host\"";
+    redis("key = \"\"\nurl = \"redis://host\"").names("store.key").await;
+    for lease in ["\"99ms\"", "\"61m\"", "\"ten\"", "10", "\"\""] {
+        redis(&format!("{good}\nlease = {lease}")).names("store.lease").await;
+    }
+    for prefix in ["\"\"", "\"{a}\"", "\"a\\n\"", "1"] {
+        redis(&format!("{good}\nprefix = {prefix}")).names("store.prefix").await;
+    }
+}
+
+#[tokio::test]
+async fn an_encryption_key_that_is_none_is_refused_and_not_shown() {
+    let (hex, base64) = ("07".repeat(32), format!("{}=", "BwcH".repeat(10) + "Bwc"));
+    for key in [
+        "",
+        "hunter2",
+        &hex[1..],
+        &hex[2..],
+        &format!("{hex}07"),
+        &format!("+{}", &hex[1..]),
+        &format!("{hex}\n"),
+        &base64[1..],
+        &base64[4..],
+        &format!("BwcH{base64}"),
+    ] {
+        let good = "key = \"k\"\nurl = \"redis://:hunter2@host\"";
+        let line = redis(&format!("{good}\nencryption_key = {key:?}")).refusal().await;
+        assert!(line.starts_with("gateway: store.encryption_key: "), "{line}");
+        assert!(key.is_empty() || !line.contains(key), "{line}");
+    }
+}

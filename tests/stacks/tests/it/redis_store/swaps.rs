@@ -4,13 +4,26 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use tower_auth_refresh::{
     store::{Lease, Swap, TokenStore},
+    test_util::store_conformance,
     token::{Fence, Generation, Stored, TokenSet, Version},
 };
 
 use super::{
-    scene::{json, lease, loaded, stored, write},
+    scene::{SHORT, json, lease, loaded, stored, write},
     server::Redis,
 };
+
+#[tokio::test]
+async fn the_redis_store_conforms() {
+    for key in [None, Some([7; 32])] {
+        let redis = Redis::start().await;
+        let open = || {
+            let store = redis.store("a").lease(SHORT).unwrap();
+            if let Some(key) = key { store.encryption_key(key) } else { store }
+        };
+        store_conformance(open, Duration::from_secs(60)).await.unwrap();
+    }
+}
 
 #[tokio::test]
 async fn nothing_is_stored_at_first() {
