@@ -59,9 +59,14 @@ async fn on_a_file_without_a_login_what_was_lost_is_sent_once_more_and_by_nobody
     without_a_login_what_was_lost_is_sent_once_more_and_by_nobody_twice(&Store::file()).await;
 }
 
+#[tokio::test]
+async fn on_redis_without_a_login_what_was_lost_is_sent_once_more_and_by_nobody_twice() {
+    without_a_login_what_was_lost_is_sent_once_more_and_by_nobody_twice(&Store::redis().await).await;
+}
+
 async fn without_a_login_what_was_lost_is_sent_once_more_and_by_nobody_twice(store: &Store) {
     let server = Server::start().await;
-    store.put(&server.signed_in());
+    store.put(&server.signed_in()).await;
     let mut fleet = Fleet::start(4, &server, store, Login::Cannot).await;
     // Nothing is lost: the refresh token was not sent, or what it bought is stored.
     for point in [Point::Leased, Point::Marked, Point::Sending, Point::Written] {
@@ -77,9 +82,9 @@ async fn without_a_login_what_was_lost_is_sent_once_more_and_by_nobody_twice(sto
     // Now it is, and nothing but a person can mend that.
     let caught = fleet.catch(&server, Point::Rotated).await;
     fleet.kill(caught).await;
-    fleet.all_fail().await;
+    fleet.all_fail("status 401").await;
     fleet.join();
-    fleet.all_fail().await;
+    fleet.all_fail("status 401").await;
     let what = format!("kills without a login on a {}", store.name());
     let Figures { counts, .. } = figures(&what, &server, &mut fleet).await;
     assert_eq!((counts.refreshes, counts.refused, counts.double_spent), (6, 1, 1));

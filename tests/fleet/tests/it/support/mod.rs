@@ -15,8 +15,10 @@ mod store;
 
 pub use self::{
     figures::{Figures, figures, scale},
-    fleet::{Fleet, Login},
+    fleet::{Fleet, Limits, Login},
     ledger::Counts,
+    process::patiently,
+    redis::Outage,
     server::Server,
     store::Store,
 };
