@@ -17,7 +17,6 @@ pub use self::{
     figures::{Figures, figures, scale},
     fleet::{Fleet, Limits, Login},
     ledger::Counts,
-    process::patiently,
     redis::Outage,
     server::Server,
     store::Store,

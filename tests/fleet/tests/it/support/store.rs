@@ -110,6 +110,11 @@ impl Store {
         }
     }
 
+    /// How long anybody may be without a token when a holder dies: for the lease, and a second for everything else.
+    pub fn longest_wait(&self) -> Duration {
+        self.lease() + Duration::from_secs(1)
+    }
+
     /// The disk of a store that has one.
     pub fn disk(&mut self) -> &mut Disk {
         match self {
