@@ -29,8 +29,9 @@ pub struct Fleet {
     events: UnboundedReceiver<(usize, Event)>,
     said: UnboundedSender<(usize, Event)>,
     total: Report,
-    /// What the processes have said, and when: a test that fails prints the end of it.
+    /// What the processes have said, and when: a test that fails prints the end of it, and before it the first failures.
     log: VecDeque<(Duration, usize, Event)>,
+    failures: Vec<(Duration, usize, Event)>,
     began: Instant,
     _turn: MutexGuard<'static, ()>,
 }
@@ -63,6 +64,7 @@ struct Member {
 
 /// How many events are kept.
 const LONGEST_LOG: usize = 100;
+const MOST_FAILURES: usize = 20;
 
 /// One fleet at a time: what they measure is time.
 static TURN: Mutex<()> = Mutex::const_new(());
@@ -88,6 +90,7 @@ impl Fleet {
             said,
             total: Report::default(),
             log: VecDeque::new(),
+            failures: Vec::new(),
             began: Instant::now(),
             _turn: TURN.lock().await,
         };
@@ -247,7 +250,11 @@ impl Fleet {
         if self.log.len() == LONGEST_LOG {
             self.log.pop_front();
         }
-        self.log.push_back((self.began.elapsed(), number, event.clone()));
+        let said = (self.began.elapsed(), number, event.clone());
+        if matches!(event, Event::Failed(_)) && self.failures.len() < MOST_FAILURES {
+            self.failures.push(said.clone());
+        }
+        self.log.push_back(said);
         (number, event)
     }
 
@@ -263,7 +270,7 @@ impl Fleet {
 impl Drop for Fleet {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            for (when, number, event) in &self.log {
+            for (when, number, event) in self.failures.iter().chain(&self.log) {
                 eprintln!("{:8.3} {number}: {event}", when.as_secs_f64());
             }
         }
