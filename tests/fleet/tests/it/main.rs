@@ -13,7 +13,9 @@
 #![allow(unreachable_pub, reason = "nothing outside of a test binary reaches anything in it")]
 
 mod disks;
+mod flushes;
 mod kills;
+mod outages;
 mod stalls;
 mod steady;
 mod support;

@@ -1,10 +1,10 @@
-//! Whoever renews the token stands still for longer than its lease.
+//! Whoever renews the token stands still for longer than its lease, or keeps its lock.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fleet::Point;
 
-use crate::support::{Figures, Fleet, Login, Server, Store, figures};
+use crate::support::{Figures, Fleet, Limits, Login, Server, Store, figures};
 
 #[tokio::test]
 async fn on_redis_a_holder_that_stalls_overwrites_nothing_newer() {
@@ -20,7 +20,7 @@ async fn a_holder_that_stalls_overwrites_nothing_newer(store: &Store) {
         // The others go on after the lease has ended.
         fleet.serve().await;
         let waited = fleet.report().await.longest;
-        assert!(waited <= store.lease() + Duration::from_secs(1), "{point}: {waited:?} without a token");
+        assert!(waited <= store.longest_wait(), "{point}: {waited:?} without a token");
         let granted = server.counts().granted;
         fleet.go_on(stalled).await;
         fleet.serve().await;
@@ -34,3 +34,36 @@ async fn a_holder_that_stalls_overwrites_nothing_newer(store: &Store) {
     let Figures { counts, failed, .. } = figures(&what, &server, &mut fleet).await;
     assert_eq!((counts.refused, counts.double_spent, counts.most_at_once, failed), (0, 0, 1, 0));
 }
+
+#[tokio::test]
+async fn on_a_file_a_holder_that_stands_still_holds_up_only_those_without_a_token_and_until_their_deadline() {
+    let (server, store) = (Server::start().await, Store::file());
+    let limits = Limits { flight: DEADLINE, ..Limits::default() };
+    let mut fleet = Fleet::start_within(limits, 4, &server, &store, Login::Can).await;
+    // It has stored the next token set, and keeps the lock.
+    let stopped = fleet.catch(&server, Point::Written).await;
+    fleet.stop(stopped).await;
+    fleet.serve().await;
+    fleet.report().await;
+    let began = Instant::now();
+    while began.elapsed() < DEADLINE {
+        fleet.serve().await;
+    }
+    let noticed = fleet.report().await;
+    assert_eq!(noticed.failed, 0);
+    assert!(noticed.longest < DEADLINE, "{:?} for a token that was there", noticed.longest);
+    let before = server.counts();
+    server.expire();
+    fleet.all_fail("another process holds the lease").await;
+    let waited = fleet.report().await.longest;
+    assert!(waited >= DEADLINE && waited <= DEADLINE + Duration::from_secs(1), "{waited:?} until the deadline");
+    assert_eq!(server.counts().granted, before.granted);
+    fleet.go_on(stopped).await;
+    fleet.serve().await;
+    let Figures { counts, .. } = figures("a stopped holder of a file's lock", &server, &mut fleet).await;
+    assert_eq!((counts.logins, counts.refreshes, counts.refused, counts.double_spent), (1, 2, 0, 0));
+    assert_eq!(store.generation().await, 3);
+}
+
+/// How long a login or refresh may take where it waits in vain.
+const DEADLINE: Duration = Duration::from_secs(1);

@@ -18,11 +18,12 @@ use crate::{
 };
 
 pub(crate) fn session(args: Args, points: &Points) -> Result<Session<TestProvider>, BoxError> {
+    let policy = policy(&args)?;
     let provider = TestProvider::new()
         .with_login(args.can_log_in)
         .with_origin(args.server.clone())
         .with_token_endpoint(format!("{}idp", args.server));
-    let session = Session::builder(provider).transport(transport::watched(points)).policy(policy()?).allow_http(true);
+    let session = Session::builder(provider).transport(transport::watched(points)).policy(policy).allow_http(true);
     let points = points.clone();
     let session = match args.store {
         StoreArgs::File(path) => session.store(Watched { inner: FileStore::new(path).poll(POLL), points }),
@@ -36,8 +37,14 @@ pub(crate) fn session(args: Args, points: &Points) -> Result<Session<TestProvide
 /// How often a process looks whether the file has changed.
 const POLL: Duration = Duration::from_millis(50);
 
-/// The defaults, but that a test ends every token many times a minute, and kills whoever comes to know it.
-fn policy() -> Result<RefreshPolicy, BoxError> {
+/// The defaults, but that a test ends every token many times a minute, and kills whoever comes to know it; and that one
+/// which ends by itself is renewed long before, so that a machine that is busy makes nobody late.
+fn policy(args: &Args) -> Result<RefreshPolicy, BoxError> {
     let (first, longest) = (Duration::from_millis(50), Duration::from_millis(500));
-    Ok(RefreshPolicy::new().guard(10_000, Duration::from_secs(1))?.backoff(first, longest)?)
+    Ok(RefreshPolicy::new()
+        .guard(10_000, Duration::from_secs(1))?
+        .backoff(first, longest)?
+        .soft_margin_share(Duration::from_secs(60), 75)?
+        .flight_deadline(args.flight_deadline)?
+        .store_timeout(args.store_timeout)?)
 }

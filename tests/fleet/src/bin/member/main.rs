@@ -1,11 +1,11 @@
 //! One process of the fleet: a session on a shared store, and requests to the API all the time.
 //!
 //! ```text
-//! member <server> login|no-login file <path>
-//! member <server> login|no-login redis <url> <name> <milliseconds of a lease>
+//! member <server> login|no-login <flight deadline> <store timeout> file <path>
+//! member <server> login|no-login <flight deadline> <store timeout> redis <url> <name> <lease>
 //! ```
 //!
-//! It does what its standard input tells it, says on its standard output what happens, and ends with its standard input.
+//! Times are in milliseconds. It does what its standard input tells it, says on its standard output what happens, and ends with its standard input.
 
 #![allow(clippy::disallowed_methods, reason = "the rules are the library's; this is an application, in real time")]
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a process of a test ends with its message")]

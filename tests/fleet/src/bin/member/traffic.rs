@@ -12,7 +12,7 @@ use http::{Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
 use tokio::sync::watch;
 use tower::{BoxError, ServiceExt};
-use tower_auth_refresh::{AuthRefresh, test_util::TestProvider};
+use tower_auth_refresh::{AuthRefresh, error::RefreshFailure, test_util::TestProvider};
 
 use crate::{stdio::say, transport::HttpClient};
 
@@ -83,9 +83,13 @@ impl Traffic {
     async fn ask(&self, client: &Client) -> Result<(), BoxError> {
         let request = Request::get(self.api.clone()).body(Full::<Bytes>::default())?;
         let answer = client.clone().oneshot(request).await?;
-        let status = answer.status();
-        answer.into_body().collect().await?;
-        if status == StatusCode::OK { Ok(()) } else { Err(format!("status {}", status.as_u16()).into()) }
+        let (head, body) = answer.into_parts();
+        body.collect().await?;
+        if head.status == StatusCode::OK {
+            return Ok(());
+        }
+        let why = head.extensions.get::<RefreshFailure>().map(|failure| chain(failure)).unwrap_or_default();
+        Err(format!("status {} {why}", head.status.as_u16()).into())
     }
 
     fn count(&self, ok: bool, took: Duration) {

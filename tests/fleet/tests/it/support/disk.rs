@@ -35,6 +35,11 @@ impl Disk {
         &self.folder
     }
 
+    /// The path by which this process sees what is on it.
+    pub fn seen_from_outside(&self, name: &str) -> String {
+        format!("/proc/{}/root{}", self.shell.id(), self.folder.text(name))
+    }
+
     /// How a program is started so that it sees this disk.
     pub fn way_in(&self) -> Vec<String> {
         let pid = self.shell.id().to_string();

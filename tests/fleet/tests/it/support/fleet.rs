@@ -29,8 +29,9 @@ pub struct Fleet {
     events: UnboundedReceiver<(usize, Event)>,
     said: UnboundedSender<(usize, Event)>,
     total: Report,
-    /// What the processes have said, and when: a test that fails prints the end of it.
+    /// What the processes have said, and when: a test that fails prints the end of it, and before it the first failures.
     log: VecDeque<(Duration, usize, Event)>,
+    failures: Vec<(Duration, usize, Event)>,
     began: Instant,
     _turn: MutexGuard<'static, ()>,
 }
@@ -42,15 +43,28 @@ pub enum Login {
     Cannot,
 }
 
+/// How long things may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// A login or refresh.
+    pub flight: Duration,
+    /// A call of the store.
+    pub store: Duration,
+}
+
 struct Member {
     number: usize,
     process: Process,
     stdin: ChildStdin,
+    /// By SIGSTOP: it can be told nothing.
     is_stopped: bool,
+    /// It stands at a point, and its requests may wait for that.
+    is_caught: bool,
 }
 
 /// How many events are kept.
 const LONGEST_LOG: usize = 100;
+const MOST_FAILURES: usize = 20;
 
 /// One fleet at a time: what they measure is time.
 static TURN: Mutex<()> = Mutex::const_new(());
@@ -58,8 +72,14 @@ static TURN: Mutex<()> = Mutex::const_new(());
 impl Fleet {
     /// Starts so many processes; back when each of them has a token.
     pub async fn start(size: usize, server: &Server, store: &Store, login: Login) -> Self {
+        Self::start_within(Limits::default(), size, server, store, login).await
+    }
+
+    /// The same with limits of the test's own.
+    pub async fn start_within(limits: Limits, size: usize, server: &Server, store: &Store, login: Login) -> Self {
         let login = if login == Login::Can { "login" } else { "no-login" };
-        let words = [env!("CARGO_BIN_EXE_member").to_owned(), server.url(), login.to_owned()];
+        let [flight, call] = [limits.flight, limits.store].map(|limit| limit.as_millis().to_string());
+        let words = [env!("CARGO_BIN_EXE_member").to_owned(), server.url(), login.to_owned(), flight, call];
         let words = words.into_iter().chain(store.args()).collect();
         let (said, events) = mpsc::unbounded_channel();
         let mut fleet = Self {
@@ -70,6 +90,7 @@ impl Fleet {
             said,
             total: Report::default(),
             log: VecDeque::new(),
+            failures: Vec::new(),
             began: Instant::now(),
             _turn: TURN.lock().await,
         };
@@ -96,18 +117,26 @@ impl Fleet {
             }
         });
         let stdin = process.stdin();
-        self.members.push(Member { number, process, stdin, is_stopped: false });
+        self.members.push(Member { number, process, stdin, is_stopped: false, is_caught: false });
     }
 
-    /// Waits until every process that is not stopped has had good answers to requests that began after this.
+    /// Waits until every process that runs has had good answers to requests that began after this.
     pub async fn serve(&mut self) {
-        let told = self.tell(Command::Serve).await;
+        let told = self.tell(Command::Serve, |member| !member.is_caught).await;
         self.answered(told, |event| *event == Event::Served).await;
     }
 
-    /// Waits until a request of every process has failed.
-    pub async fn all_fail(&mut self) {
-        self.answered(self.numbers(), |event| matches!(event, Event::Failed(_))).await;
+    /// The same for one process alone.
+    pub async fn serve_by(&mut self, number: usize) {
+        let told = self.tell(Command::Serve, |member| member.number == number).await;
+        self.answered(told, |event| *event == Event::Served).await;
+    }
+
+    /// Waits until a request of every process that runs has failed, and says this among the reasons.
+    pub async fn all_fail(&mut self, why: &str) {
+        let running = self.members.iter().filter(|member| !member.is_stopped && !member.is_caught);
+        let running = running.map(|member| member.number).collect();
+        self.answered(running, |event| matches!(event, Event::Failed(reasons) if reasons.contains(why))).await;
     }
 
     /// Ends the access token; back when every process has the next one.
@@ -118,7 +147,7 @@ impl Fleet {
 
     /// Ends the access token, and lets whoever renews it get as far as `point`. It stands there.
     pub async fn catch(&mut self, server: &Server, point: Point) -> usize {
-        let armed = self.tell(Command::Arm(point)).await;
+        let armed = self.tell(Command::Arm(point), |_| true).await;
         self.answered(armed, |event| *event == Event::Obeyed).await;
         server.expire();
         let caught = self.reached(&Event::At(point)).await;
@@ -126,12 +155,15 @@ impl Fleet {
         for other in self.numbers().into_iter().filter(|number| *number != caught) {
             self.disarm(other).await;
         }
+        self.member(caught).is_caught = true;
         caught
     }
 
     /// Lets it go on from where it stands.
     pub async fn disarm(&mut self, number: usize) {
-        self.member(number).tell(Command::Disarm).await;
+        let member = self.member(number);
+        member.is_caught = false;
+        member.tell(Command::Disarm).await;
         self.answered(BTreeSet::from([number]), |event| *event == Event::Obeyed).await;
     }
 
@@ -172,7 +204,7 @@ impl Fleet {
     /// What has become of the requests since the last report, the processes that are stopped left out.
     pub async fn report(&mut self) -> Report {
         let mut sum = Report::default();
-        let told = self.tell(Command::Report).await;
+        let told = self.tell(Command::Report, |_| true).await;
         self.answered(told, |event| match event {
             Event::Report(report) => {
                 add(&mut sum, *report);
@@ -190,9 +222,9 @@ impl Fleet {
         self.total
     }
 
-    async fn tell(&mut self, command: Command) -> BTreeSet<usize> {
+    async fn tell(&mut self, command: Command, is_meant: impl Fn(&Member) -> bool) -> BTreeSet<usize> {
         let mut told = BTreeSet::new();
-        for member in self.members.iter_mut().filter(|member| !member.is_stopped) {
+        for member in self.members.iter_mut().filter(|member| !member.is_stopped && is_meant(member)) {
             member.tell(command).await;
             told.insert(member.number);
         }
@@ -218,7 +250,11 @@ impl Fleet {
         if self.log.len() == LONGEST_LOG {
             self.log.pop_front();
         }
-        self.log.push_back((self.began.elapsed(), number, event.clone()));
+        let said = (self.began.elapsed(), number, event.clone());
+        if matches!(event, Event::Failed(_)) && self.failures.len() < MOST_FAILURES {
+            self.failures.push(said.clone());
+        }
+        self.log.push_back(said);
         (number, event)
     }
 
@@ -234,10 +270,17 @@ impl Fleet {
 impl Drop for Fleet {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            for (when, number, event) in &self.log {
+            for (when, number, event) in self.failures.iter().chain(&self.log) {
                 eprintln!("{:8.3} {number}: {event}", when.as_secs_f64());
             }
         }
+    }
+}
+
+impl Default for Limits {
+    /// Those of the crate.
+    fn default() -> Self {
+        Self { flight: Duration::from_secs(30), store: Duration::from_secs(3) }
     }
 }
 

@@ -15,8 +15,9 @@ mod store;
 
 pub use self::{
     figures::{Figures, figures, scale},
-    fleet::{Fleet, Login},
+    fleet::{Fleet, Limits, Login},
     ledger::Counts,
+    redis::Outage,
     server::Server,
     store::Store,
 };

@@ -12,6 +12,17 @@ use super::{
     process::{Process, patiently},
 };
 
+/// In which way it does not answer.
+#[derive(Clone, Copy, Debug)]
+pub enum Outage {
+    /// Its process is killed: connections break, and no new ones are made.
+    Killed,
+    /// Its process is stopped: connections are made, and nothing is answered until it goes on. Then all of it is.
+    Stopped,
+    /// `CLIENT PAUSE`: it answers whoever reads, and nobody who writes.
+    Paused,
+}
+
 pub struct Redis {
     process: Process,
     port: u16,
@@ -38,28 +49,37 @@ impl Redis {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// SIGKILL, and a new process in its place. What was stored is there again; all connections are gone.
-    pub async fn restart(&mut self) {
-        self.process.kill().await;
-        self.process = listening(self.port, &self.folder).await.expect("nobody has taken its port meanwhile");
+    pub async fn begin(&mut self, outage: Outage) {
+        match outage {
+            Outage::Killed => self.process.kill().await,
+            Outage::Stopped => self.process.stop().await,
+            Outage::Paused => assert_eq!(self.ask("CLIENT PAUSE 3600000 WRITE").await, "+OK"),
+        }
     }
 
-    /// SIGSTOP.
-    pub async fn stop(&self) {
-        self.process.stop().await;
+    /// What was stored before it is there again.
+    pub async fn end(&mut self, outage: Outage) {
+        match outage {
+            Outage::Killed => {
+                let process = listening(self.port, &self.folder).await;
+                self.process = process.expect("nobody has taken its port meanwhile");
+            }
+            Outage::Stopped => self.process.go_on().await,
+            Outage::Paused => assert_eq!(self.ask("CLIENT UNPAUSE").await, "+OK"),
+        }
     }
 
-    /// SIGCONT.
-    pub async fn go_on(&self) {
-        self.process.go_on().await;
-    }
-
-    /// Sends one command, and gives the first line of the answer.
+    /// Sends one command, and gives the answer, one line of it.
     pub async fn ask(&self, command: &str) -> String {
         let asked = async {
             let mut stream = BufReader::new(TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).await?);
             stream.write_all(format!("{command}\r\n").as_bytes()).await?;
-            stream.lines().next_line().await
+            let mut lines = stream.lines();
+            match lines.next_line().await? {
+                // How many bytes follow.
+                Some(length) if length.starts_with('$') && length != "$-1" => lines.next_line().await,
+                line => Ok(line),
+            }
         };
         patiently(command, asked).await.unwrap().expect("an answer")
     }
@@ -90,19 +110,27 @@ async fn listening(port: u16, folder: &Folder) -> Option<Process> {
 async fn what_redis_has_stored_outlives_it() {
     let mut redis = Redis::start().await;
     assert_eq!(redis.ask("SET key value").await, "+OK");
-    redis.restart().await;
-    assert_eq!(redis.ask("EXISTS key").await, ":1");
+    redis.begin(Outage::Killed).await;
+    redis.end(Outage::Killed).await;
+    assert_eq!(redis.ask("GET key").await, "value");
     assert_eq!(redis.ask("FLUSHALL").await, "+OK");
-    redis.restart().await;
-    assert_eq!(redis.ask("EXISTS key").await, ":0");
+    redis.begin(Outage::Killed).await;
+    redis.end(Outage::Killed).await;
+    assert_eq!(redis.ask("GET key").await, "$-1");
 }
 
 #[tokio::test]
-async fn a_redis_that_stands_still_answers_when_it_goes_on() {
-    let redis = Redis::start().await;
-    redis.stop().await;
-    let mut asked = Box::pin(redis.ask("PING"));
-    assert!(tokio::time::timeout(Duration::from_millis(50), &mut asked).await.is_err());
-    redis.go_on().await;
-    assert_eq!(asked.await, "+PONG");
+async fn a_redis_that_is_stopped_answers_nobody_and_a_paused_one_whoever_reads() {
+    for (outage, reads) in [(Outage::Stopped, false), (Outage::Paused, true)] {
+        let mut redis = Redis::start().await;
+        redis.begin(outage).await;
+        assert_eq!(is_answered(&redis, "GET key").await, reads, "{outage:?}");
+        assert!(!is_answered(&redis, "SET key value").await, "{outage:?}");
+        redis.end(outage).await;
+        assert_eq!(redis.ask("SET key value").await, "+OK", "{outage:?}");
+    }
+}
+
+async fn is_answered(redis: &Redis, command: &str) -> bool {
+    tokio::time::timeout(Duration::from_millis(100), redis.ask(command)).await.is_ok()
 }

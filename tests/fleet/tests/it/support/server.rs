@@ -83,6 +83,17 @@ impl Server {
         patiently("a token request", at_once.wait_for(|at_once| *at_once > 0)).await.unwrap();
     }
 
+    /// Waits until it has granted so many token sets.
+    pub async fn has_granted(&self, so_many: usize) {
+        let mut at_once = self.shared.at_once.subscribe();
+        let granted = async {
+            while self.counts().granted < so_many {
+                at_once.changed().await.unwrap();
+            }
+        };
+        patiently("a grant", granted).await;
+    }
+
     pub fn counts(&self) -> Counts {
         self.shared.ledger().counts
     }

@@ -4,7 +4,7 @@ use std::{fs, time::Duration};
 
 use tower_auth_refresh::token::{ExposeSecret, Stored};
 
-use super::{disk::Disk, folder::Folder, redis::Redis};
+use super::{disk::Disk, folder::Folder, process::patiently, redis::Redis};
 
 pub enum Store {
     /// A file in a folder of its own.
@@ -17,6 +17,14 @@ pub enum Store {
 
 /// How long a lease holds, where that is a matter of time.
 const LEASE: Duration = Duration::from_secs(1);
+
+/// Between two looks at what is stored.
+const PAUSE: Duration = Duration::from_millis(5);
+
+const FILE: &str = "token.json";
+const NAME: &str = "fleet";
+/// Where a session of that name is kept.
+const KEY: &str = "tower-auth-refresh:{fleet}:token";
 
 impl Store {
     pub fn file() -> Self {
@@ -32,14 +40,38 @@ impl Store {
     }
 
     /// Puts this there, as other programs may: the form is documented.
-    pub fn put(&self, stored: &Stored) {
+    pub async fn put(&self, stored: &Stored) {
         let json = stored.to_json().unwrap();
-        fs::write(self.path(), json.expose_secret()).unwrap();
+        let json = json.expose_secret();
+        match self {
+            Self::File(folder) => fs::write(folder.text(FILE), json).unwrap(),
+            Self::OnDisk(disk) => fs::write(disk.seen_from_outside(FILE), json).unwrap(),
+            Self::Redis(redis) => {
+                let generation = stored.generation.get();
+                let put = format!("HSET {KEY} generation {generation} fence '' value '{json}'");
+                assert_eq!(redis.ask(&put).await, ":3");
+            }
+        }
     }
 
-    fn path(&self) -> String {
-        let Self::File(folder) = self else { panic!("no file that this process can see") };
-        folder.text("token.json")
+    /// The number of what is stored.
+    pub async fn generation(&self) -> u64 {
+        let json = match self {
+            Self::File(folder) => fs::read(folder.text(FILE)).unwrap(),
+            Self::OnDisk(disk) => fs::read(disk.seen_from_outside(FILE)).unwrap(),
+            Self::Redis(redis) => return redis.ask(&format!("HGET {KEY} generation")).await.parse().unwrap(),
+        };
+        Stored::from_json(&json).unwrap().generation.get()
+    }
+
+    /// Waits until what is stored is of this number, or of what it has become by then.
+    pub async fn reaches(&self, generation: impl Fn() -> u64) {
+        let reached = async {
+            while self.generation().await != generation() {
+                tokio::time::sleep(PAUSE).await;
+            }
+        };
+        patiently("the store holds what was granted", reached).await;
     }
 
     /// What a process is told about it.
@@ -48,10 +80,10 @@ impl Store {
             Self::File(folder) => folder,
             Self::OnDisk(disk) => disk.folder(),
             Self::Redis(redis) => {
-                return vec!["redis".to_owned(), redis.url(), "fleet".to_owned(), LEASE.as_millis().to_string()];
+                return vec!["redis".to_owned(), redis.url(), NAME.to_owned(), LEASE.as_millis().to_string()];
             }
         };
-        vec!["file".to_owned(), folder.text("token.json")]
+        vec!["file".to_owned(), folder.text(FILE)]
     }
 
     /// How a process is started so that it sees it.
@@ -78,11 +110,24 @@ impl Store {
         }
     }
 
+    /// How long anybody may be without a token when a holder dies: for the lease, and a second for everything else.
+    pub fn longest_wait(&self) -> Duration {
+        self.lease() + Duration::from_secs(1)
+    }
+
     /// The disk of a store that has one.
     pub fn disk(&mut self) -> &mut Disk {
         match self {
             Self::OnDisk(disk) => disk,
             Self::File(_) | Self::Redis(_) => panic!("no disk of its own"),
+        }
+    }
+
+    /// The server of a store that has one.
+    pub fn server(&mut self) -> &mut Redis {
+        match self {
+            Self::Redis(redis) => redis,
+            Self::File(_) | Self::OnDisk(_) => panic!("no server"),
         }
     }
 }
