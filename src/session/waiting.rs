@@ -81,7 +81,10 @@ impl<P: Provider> Session<P> {
             let (ticket, signs_in) = joined?;
             match ticket.await {
                 // There was a flight, so the application wanted to be signed in: a sign-out came later, and has its way.
-                Ok(_) if self.current().signed_out => return Err(state::signed_out().into()),
+                // (What a refresh has found in a store may be an older one.)
+                Ok(brought) if self.current().signed_out && (signs_in || brought.is_none()) => {
+                    return Err(state::signed_out().into());
+                }
                 // A sign-in in progress serves all who ask.
                 landed if signs_in => return Ok(landed.map(drop)?),
                 // A refresh in progress may be spending its token: it ends first.
