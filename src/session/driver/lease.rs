@@ -53,10 +53,18 @@ impl<P: Provider> Session<P> {
             if let Some(lease) = call(store.try_lease(above), timeout).await? {
                 return Ok(Some(Held::new(lease, Arc::clone(clock), asked, timeout)));
             }
+            rest().await;
             // Woken or not, it looks.
             let _ = rt::timeout(pause, changed).await;
             pause = (pause * 2).min(longest);
         }
+    }
+}
+
+/// Between two tries, however often the store says that it has changed: none may make a task spin.
+pub(super) async fn rest() {
+    if let Some(rest) = rt::sleep(POLL.0) {
+        rest.await;
     }
 }
 
@@ -99,7 +107,13 @@ impl Held {
             let asked = self.clock.now();
             match call(lease.renew(), self.timeout).await {
                 Ok(()) => *self.end.lock().unwrap_or_else(PoisonError::into_inner) = end(&**lease, asked),
-                Err(error) => tracing::warn!(%error, "the lease could not be renewed"),
+                Err(error) => {
+                    tracing::warn!(%error, "the lease could not be renewed");
+                    if error.kind() == StoreErrorKind::Lost {
+                        *self.end.lock().unwrap_or_else(PoisonError::into_inner) =
+                            Some(Moment::after(asked, Duration::ZERO));
+                    }
+                }
             }
         }
         poll_fn(|_| Poll::Pending).await

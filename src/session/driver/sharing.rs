@@ -6,7 +6,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError, atomic::Ordering};
 
-use super::{Brought, Driver, Granted, Held, Saved, asking::Answered, call};
+use super::{Brought, Driver, Granted, Held, Saved, asking::Answered, call, lease::rest};
 use crate::{
     error::ErrorKind,
     provider::{Grant, GrantKind, Provider, Reason},
@@ -89,6 +89,7 @@ impl<P: Provider> Driver<P> {
                     if !failed.look_again {
                         return Err(failed);
                     }
+                    rest().await;
                 }
             }
         }
