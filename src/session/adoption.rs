@@ -7,7 +7,7 @@ use http::Request;
 
 use crate::{
     provider::{Context, Grant, Provider},
-    session::{Event, Session, failure::Failed, flight::Flight, sync::Unsaved},
+    session::{Event, Session, Snapshot, failure::Failed, flight::Flight, sync::Unsaved},
     store::{StoreError, StoreErrorKind},
     token::{Stored, TokenSet},
 };
@@ -23,9 +23,14 @@ pub(super) enum Looked {
 
 impl<P: Provider> Session<P> {
     /// Takes over what is stored, if it is not what this session knows already. `flight` is the one that looks; without
-    /// one it is the watcher, which leaves a session alone in which one is under way.
-    pub(super) fn take_over(&self, stored: Option<&Stored>, flight: Option<&Flight>) -> Result<Looked, Failed> {
-        let seen = self.0.current.load_full();
+    /// one it is the watcher, which leaves a session alone in which one is under way. `seen` is what was known before the
+    /// look: if that has changed since, so may have what is stored.
+    pub(super) fn take_over(
+        &self,
+        seen: &Snapshot,
+        stored: Option<&Stored>,
+        flight: Option<&Flight>,
+    ) -> Result<Looked, Failed> {
         let Some(stored) = stored.filter(|stored| !seen.sync.is_newer_than(stored)) else { return Ok(Looked::Nothing) };
         let login_refused =
             stored.login_refused.is_some() && self.login().is_some_and(|login| self.is_refused(Some(stored), &login));
@@ -34,7 +39,7 @@ impl<P: Provider> Session<P> {
         }
         let issued = match &stored.token {
             Some(token) => Some(
-                self.issue(token.clone(), self.policy().roll(), self.now_in(&seen)).map(Arc::new).map_err(|_| {
+                self.issue(token.clone(), self.policy().roll(), self.now_in(seen)).map(Arc::new).map_err(|_| {
                     let what = "the store holds a token that no request can carry";
                     Failed::from(StoreError::new(StoreErrorKind::Damaged, what))
                 })?,

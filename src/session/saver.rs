@@ -134,7 +134,8 @@ impl<P: Provider> Saver<P> {
         let saved: Result<_, StoreError> = saved.await;
         held.release().await;
         // What it has given way to is not lost on this session.
-        let _ = self.session.take_over(saved?.as_ref(), None);
+        let seen = self.session.0.current.load_full();
+        let _ = self.session.take_over(&seen, saved?.as_ref(), None);
         Ok(())
     }
 }

@@ -119,7 +119,12 @@ impl<P: Provider> Driver<P> {
 
     /// Takes over what is stored, and says whether the flight has nothing more to do.
     fn is_brought(&self, stored: Option<&Stored>) -> Result<bool, Failed> {
-        Ok(self.session.take_over(stored, Some(&self.flight))? == Looked::Another && self.is_done())
+        Ok(self.take_over(stored)? == Looked::Another && self.is_done())
+    }
+
+    fn take_over(&self, stored: Option<&Stored>) -> Result<Looked, Failed> {
+        let seen = self.session.0.current.load_full();
+        self.session.take_over(&seen, stored, Some(&self.flight))
     }
 
     /// Whether what is in place by now is what the flight is for.
@@ -197,7 +202,7 @@ impl<P: Provider> Driver<P> {
             }
             let found = self.load(turn).await?;
             match granted.unsaved.map(|unsaved| unsaved.beside(found.as_ref())) {
-                Some(Standing::Outdated) if self.session.take_over(found.as_ref(), Some(&self.flight)).is_ok() => {
+                Some(Standing::Outdated) if self.take_over(found.as_ref()).is_ok() => {
                     tracing::warn!("another process has stored a newer token set; the granted one is dropped");
                     return Ok(Saved::Superseded);
                 }
