@@ -106,6 +106,11 @@ impl Snapshot {
         }
     }
 
+    /// The token sets that there are.
+    pub(crate) fn tokens(&self) -> impl Iterator<Item = &TokenSet> {
+        self.ended.as_deref().into_iter().chain(self.token.as_ref().map(|issued| &issued.token))
+    }
+
     // ===== transitions =====
 
     /// Asks for the successor of generation `seen`. A flight that has to start is returned beside its ticket; where

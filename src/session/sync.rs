@@ -93,14 +93,25 @@ impl Snapshot {
         self.sync.fence = self.sync.fence.max(version.fence);
     }
 
-    /// Whether `stored` is the token set that is in place, whatever else is noted of it.
+    /// Whether `stored` is the token set that is in place, whatever else is noted of it. A store that was flushed gives
+    /// numbers a second time, so the number alone does not tell.
     fn is_same_set(&self, stored: &Stored) -> bool {
-        stored.fence.is_some() && self.sync.version.is_some_and(|known| known.generation == stored.generation)
+        let is_same_number = self.sync.version.is_some_and(|known| known.generation == stored.generation);
+        stored.fence.is_some() && is_same_number && self.holds(stored)
     }
 
-    /// Whether `stored` is known, with all that is noted of it: notes may be added under the same lease.
+    fn holds(&self, stored: &Stored) -> bool {
+        match &stored.token {
+            Some(stored) => self.tokens().any(|token| token.has_tokens_of(stored)),
+            None => self.token.is_none(),
+        }
+    }
+
+    /// Whether `stored` is known, with all that is noted of it: notes may be added under the same lease, and people write
+    /// without a number.
     pub(crate) fn has_seen(&self, stored: &Stored, login_refused: bool) -> bool {
         self.sync.version == Some(stored.version())
+            && (stored.says_nothing() || self.holds(stored))
             && (self.refresh_refused || stored.refresh_refused_since.is_none())
             && (self.login_refused || !login_refused)
     }

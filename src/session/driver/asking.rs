@@ -33,7 +33,7 @@ impl<P: Provider> Driver<P> {
             // The refresh token is dead; where the provider can log in, one login is tried at once.
             Err(refused) if refused.refresh_refused => {
                 if let Some(turn) = turn {
-                    self.check_unchanged(turn).await?;
+                    self.check_unchanged(turn, start.renewed_from()).await?;
                 }
                 self.change(|state| state.refresh_refused = true);
                 match self.grant(&start, Reason::RefreshRefused) {

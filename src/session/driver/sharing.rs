@@ -18,7 +18,7 @@ use crate::{
         sync::{Standing, Unsaved},
     },
     store::{StoreError, StoreErrorKind, Swap, TokenStore},
-    token::{LoginMark, Stored, Version},
+    token::{LoginMark, Stored, TokenSet, Version},
 };
 
 /// A flight's turn at the store.
@@ -176,12 +176,17 @@ impl<P: Provider> Driver<P> {
         if turn.held.holds() { Ok(()) } else { Err(Failed::look_again()) }
     }
 
-    /// A refusal counts if the store still holds what was refused: otherwise another process was faster.
-    pub(super) async fn check_unchanged(&self, turn: &Turn) -> Result<(), Failed> {
-        match self.load(turn).await {
-            Ok(found) if found.as_ref().map(Stored::version) != turn.version() => Err(Failed::look_again()),
-            Ok(_) | Err(_) => Ok(()),
+    /// A refusal counts unless the store holds something newer than what was refused: then another process was faster.
+    pub(super) async fn check_unchanged(&self, turn: &Turn, refused: Option<&TokenSet>) -> Result<(), Failed> {
+        let Ok(Some(found)) = self.load(turn).await else { return Ok(()) };
+        let is_another = match (&found.token, refused) {
+            (Some(found), Some(refused)) => !found.has_tokens_of(refused),
+            _ => !found.says_nothing(),
+        };
+        if is_another && !self.session.current().sync.is_newer_than(&found) {
+            return Err(Failed::look_again());
         }
+        Ok(())
     }
 
     /// Puts a grant into the store, unless a later lease has brought a newer one.
