@@ -123,13 +123,13 @@ impl Snapshot {
         let says_nothing = stored.says_nothing();
         self.agree(stored.version());
         self.sync.unsaved = None;
-        self.sync.initial = None;
         if is_same_set || says_nothing {
             self.login_refused |= login_refused;
             self.refresh_refused |= stored.refresh_refused_since.is_some();
             self.spending &= stored.spending_since.is_some() || says_nothing;
             return None;
         }
+        self.sync.initial = None;
         let flight = self.flight.take();
         self.generation = stored.generation.apart_from(self.generation);
         self.token = issued;
