@@ -18,6 +18,11 @@ pub(crate) struct Sync {
     pub(crate) version: Option<Version>,
     /// The largest fencing token that was seen in it.
     pub(crate) fence: Option<Fence>,
+    /// Whether there is one at all.
+    pub(crate) has_store: bool,
+    /// The lease under which a refresh token was marked last, if it was not sent then. The mark may be stored all the
+    /// same, and means nothing.
+    pub(crate) unsent: Option<Fence>,
     /// What the store does not hold yet.
     pub(crate) unsaved: Option<Unsaved>,
     /// The task that is about to write it, as whoever waits for it sees it.

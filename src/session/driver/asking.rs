@@ -81,12 +81,15 @@ impl<P: Provider> Driver<P> {
         let transport = self.session.0.transport.ready().await.map_err(Failed::transport)?;
         let spends = grant.kind() == GrantKind::Refresh && provider.single_use();
         let outcome = async {
-            // From here until the server proves otherwise the refresh token counts as spent.
-            if spends {
-                self.change(|state| state.spending = true);
-            }
             if let Some(turn) = turn {
                 self.take_leave(turn, spends).await?;
+            }
+            // From here until the server proves otherwise the refresh token counts as spent.
+            if spends {
+                self.change(|state| {
+                    state.spending = true;
+                    state.sync.unsent = None;
+                });
             }
             self.check_current(&self.session.current())?;
             tracing::debug!(provider = provider.name(), "asking the token endpoint");

@@ -4,7 +4,10 @@
 //! look: did another bring it? ─► lease ─► look again ─► compare ─► mark ─► does it still hold? ─► ask ─► save ─► release
 //! ```
 
-use std::sync::{Arc, Mutex, PoisonError, atomic::Ordering};
+use std::{
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
+    time::SystemTime,
+};
 
 use super::{Brought, Driver, Granted, Held, Saved, asking::Answered, call, lease::rest};
 use crate::{
@@ -157,7 +160,9 @@ impl<P: Provider> Driver<P> {
     fn is_in_doubt(&self, turn: &Turn) -> bool {
         let state = self.session.0.current.load_full();
         let found = turn.found();
-        let is_marked = found.as_ref().is_some_and(|found| found.spending_since.is_some());
+        let is_marked = found.as_ref().is_some_and(|found| {
+            found.spending_since.is_some() && (found.fence.is_none() || found.fence != state.sync.unsent)
+        });
         let may_be_spent = is_marked || state.knows_better_than(found.as_ref());
         if !may_be_spent || state.spending || self.sign_in || !self.session.provider().single_use() {
             return false;
@@ -170,8 +175,9 @@ impl<P: Provider> Driver<P> {
     /// The last thing before a token request is sent: the mark, where it spends a token, and a look at the lease.
     pub(super) async fn take_leave(&self, turn: &Turn, spends: bool) -> Result<(), Failed> {
         if spends {
-            // That it is being spent is part of the state by now.
-            self.write(turn, |_| {}).await?;
+            let now = self.session.now().wall;
+            self.change(|state| state.sync.unsent = turn.held.fence());
+            self.write(turn, |stored| stored.spending_since = Some(now)).await?;
         }
         if turn.held.holds() { Ok(()) } else { Err(Failed::look_again()) }
     }
@@ -242,7 +248,8 @@ impl<P: Provider> Driver<P> {
         let is_refused = failed.refresh_refused && !is_noted(|found| found.refresh_refused_since.is_some());
         let is_marked = is_noted(|found| found.spending_since.is_some());
         let is_renumbered = found.as_ref().is_some_and(|found| found.generation.get() != state.generation.get());
-        if login.is_none() && !is_refused && is_marked == state.spending && !is_renumbered {
+        let is_spending = state.spending || turn.mark_of_another().is_some();
+        if login.is_none() && !is_refused && is_marked == is_spending && !is_renumbered {
             return;
         }
         let provider = self.session.provider().name();
@@ -269,6 +276,10 @@ impl<P: Provider> Driver<P> {
         }
         let mut stored = state.to_store(turn.found().as_ref(), self.session.now_in(&state).wall);
         stored.fence = turn.held.fence();
+        if turn.found().is_some_and(|found| found.generation == stored.generation) {
+            // Only the next token set ends it: nobody else knows what became of that request.
+            stored.spending_since = stored.spending_since.or(turn.mark_of_another());
+        }
         note(&mut stored);
         match turn.held.save(turn.version(), &stored).await? {
             Swap::Conflict => Err(Failed::look_again()),
@@ -292,6 +303,11 @@ impl Turn {
 
     fn has_found(&self, found: Option<Stored>) {
         *self.found.lock().unwrap_or_else(PoisonError::into_inner) = found;
+    }
+
+    /// Since when what is stored is marked by somebody else, or by an earlier turn.
+    fn mark_of_another(&self) -> Option<SystemTime> {
+        self.found().filter(|found| found.fence != self.held.fence()).and_then(|found| found.spending_since)
     }
 
     fn version(&self) -> Option<Version> {
