@@ -147,8 +147,10 @@ impl<P: Provider> SessionBuilder<P> {
         let stand_in = TokenSet::new("token").with_signing_key("key");
         let own_header =
             self.provider.credential(&stand_in).ok().and_then(|credential| credential.header_name().cloned());
+        let mut beginning = Snapshot::default();
+        beginning.sync.has_store = self.store.is_some();
         let session = Session(Arc::new(Shared {
-            current: ArcSwap::from_pointee(Snapshot::default()),
+            current: ArcSwap::from_pointee(beginning),
             turn: std::sync::Mutex::default(),
             events: broadcast::Sender::new(EVENTS),
             replays: AtomicU64::new(0),

@@ -107,7 +107,8 @@ impl<P: Provider> Driver<P> {
         let granted = Granted { issued, kind, unsaved };
         self.granted = Some(granted.clone());
         let saved = match &turn {
-            Some(turn) => Some(self.save(turn, &granted).await),
+            // In the time of one call, all in all: no longer do its waiters wait.
+            Some(turn) => Some(call(Box::pin(self.save(turn, &granted)), self.session.policy().store_timeout).await),
             None => None,
         };
         let (landing, failed) = match saved {

@@ -166,7 +166,9 @@ impl Snapshot {
 
     fn depart(&mut self, sign_in: bool, policy: &RefreshPolicy) -> Flight {
         self.flights = self.flights.saturating_add(1);
-        self.flight.insert(Flight::new(policy.flight_deadline, sign_in)).clone()
+        // What it brings is stored before it lands.
+        let saving = if self.sync.has_store { policy.store_timeout } else { Duration::ZERO };
+        self.flight.insert(Flight::new(policy.flight_deadline.saturating_add(saving), sign_in)).clone()
     }
 
     /// Gives up a flight that somebody has waited for in vain: the runtime that it flies on is not driven any more, and
