@@ -103,7 +103,7 @@ impl<P: Provider> Driver<P> {
 
     /// Stores, then publishes, then wakes. A grant is put in place without any more of the application's code.
     async fn store_and_land(&mut self, issued: Arc<Issued>, kind: GrantKind, turn: Option<Box<Turn>>) {
-        let unsaved = self.unsaved(turn.as_deref());
+        let unsaved = self.unsaved(turn.as_deref(), kind);
         let granted = Granted { issued, kind, unsaved };
         self.granted = Some(granted.clone());
         let saved = match &turn {

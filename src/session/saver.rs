@@ -3,14 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    provider::Provider,
+    provider::{GrantKind, Provider},
     rt,
     session::{
         Event, Session,
         driver::{Held, call},
         flight::Flight,
         state::Snapshot,
-        sync::Standing,
+        sync::{Standing, Unsaved},
     },
     store::{StoreError, StoreErrorKind, Swap, TokenStore},
     token::Stored,
@@ -87,7 +87,8 @@ impl<P: Provider> Session<P> {
         }
         stored.fence = held.fence();
         // What our login has brought speaks for it.
-        if !state.login_refused && self.login().is_some_and(|login| self.is_refused(Some(&stored), &login)) {
+        let by_login = matches!(state.sync.unsaved, Some(Unsaved::Granted { kind: GrantKind::Login, .. }));
+        if by_login && self.login().is_some_and(|login| self.is_refused(Some(&stored), &login)) {
             stored.login_refused = None;
         }
         stored

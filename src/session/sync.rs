@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::SystemTime};
 
 use crate::{
+    provider::GrantKind,
     session::{
         Event,
         flight::Flight,
@@ -35,7 +36,7 @@ pub(crate) struct Sync {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unsaved {
     /// It was granted and could not be stored. It goes over what was stored then, and over what older leases wrote.
-    Granted { over: Option<Version>, fence: Option<Fence> },
+    Granted { over: Option<Version>, fence: Option<Fence>, kind: GrantKind },
     /// The application set it, or signed out: it goes over everything.
     Changed,
     /// The application began with it, and the store could not be read: it goes over nothing.
@@ -66,7 +67,7 @@ impl Unsaved {
         match self {
             Self::Changed => Standing::Missing,
             Self::Initial => Standing::Outdated,
-            Self::Granted { over, fence } => {
+            Self::Granted { over, fence, .. } => {
                 // The same token set, whatever others have noted of it.
                 let is_before = over.is_some_and(|over| {
                     over == found.version() || (over.generation == found.generation && found.fence.is_some())

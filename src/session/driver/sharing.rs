@@ -231,11 +231,11 @@ impl<P: Provider> Driver<P> {
     }
 
     /// What is remembered of a grant that the store does not hold.
-    pub(super) fn unsaved(&self, turn: Option<&Turn>) -> Option<Unsaved> {
+    pub(super) fn unsaved(&self, turn: Option<&Turn>, kind: GrantKind) -> Option<Unsaved> {
         self.session.0.store.as_ref()?;
         Some(match turn {
-            Some(turn) => Unsaved::Granted { over: turn.version(), fence: turn.held.fence() },
-            None => Unsaved::Granted { over: self.session.current().sync.version, fence: None },
+            Some(turn) => Unsaved::Granted { over: turn.version(), fence: turn.held.fence(), kind },
+            None => Unsaved::Granted { over: self.session.current().sync.version, fence: None, kind },
         })
     }
 
