@@ -97,6 +97,7 @@ impl<P: Provider> Driver<P> {
             Err(failed) => {
                 let (now, roll) = (self.session.now(), self.session.policy().roll());
                 self.land(Err(failed), now, roll);
+                self.session.save_soon();
             }
         }
     }

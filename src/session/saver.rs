@@ -72,7 +72,7 @@ impl<P: Provider> Session<P> {
             }
             state.sync.unsaved = None;
             let Some(stored) = stored.as_ref().filter(|_| standing != Standing::Outdated) else { return ((), None) };
-            state.generation = stored.generation;
+            state.renumber(stored.generation);
             state.agree(stored.version());
             ((), Some(Event::Saved { generation: state.generation }))
         });

@@ -110,7 +110,8 @@ impl<P: Provider> Driver<P> {
                     let now = skew.correct(answered).wall;
                     let renewable = provider.next_grant(Some(&token), Reason::Due, now) == Some(GrantKind::Refresh);
                     if grant.kind() == GrantKind::Refresh && renewable {
-                        self.change(|state| state.keep_ended(token));
+                        let unsaved = self.unsaved(turn, grant.kind());
+                        self.change(|state| state.keep_ended(token, unsaved));
                     }
                     ProviderError::malformed(provider.name(), "expiry", "has already passed")
                 }

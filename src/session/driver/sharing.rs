@@ -284,7 +284,10 @@ impl<P: Provider> Driver<P> {
         match turn.held.save(turn.version(), &stored).await? {
             Swap::Conflict => Err(Failed::look_again()),
             Swap::Done => {
-                self.change(|state| state.agree(stored.version()));
+                self.change(|state| {
+                    state.agree(stored.version());
+                    state.sync.unsaved = None;
+                });
                 turn.has_found(Some(stored));
                 Ok(())
             }
