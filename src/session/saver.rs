@@ -55,9 +55,18 @@ impl<P: Provider> Session<P> {
     /// then what it holds afterwards.
     pub(super) async fn save_unsaved(&self, held: &Held, stored: &mut Option<Stored>) -> Result<(), StoreError> {
         let state = self.0.current.load_full();
-        let Some(unsaved) = state.sync.unsaved else { return Ok(()) };
+        let Some(mut unsaved) = state.sync.unsaved else { return Ok(()) };
         let standing = unsaved.beside(stored.as_ref());
         if standing == Standing::Missing {
+            let before = (state.generation, unsaved);
+            unsaved = unsaved.under(held.fence());
+            self.transition(|state| {
+                // Should the answer be lost, it is found again.
+                if state.sync.unsaved.is_some_and(|unsaved| (state.generation, unsaved) == before) {
+                    state.sync.unsaved = Some(unsaved);
+                }
+                ((), None)
+            });
             let next = self.unsaved_form(&state, held, stored.as_ref());
             if held.save(stored.as_ref().map(Stored::version), &next).await? == Swap::Conflict {
                 return Err(StoreError::new(StoreErrorKind::Busy, "what is stored keeps changing"));

@@ -62,6 +62,14 @@ pub(crate) enum Standing {
 }
 
 impl Unsaved {
+    /// The same, once it may have been written under the lease of that number.
+    pub(crate) fn under(self, lease: Option<Fence>) -> Self {
+        match self {
+            Self::Granted { over, fence, kind } => Self::Granted { over, fence: lease.or(fence), kind },
+            Self::Changed | Self::Initial => self,
+        }
+    }
+
     pub(crate) fn beside(self, found: Option<&Stored>) -> Standing {
         let Some(found) = found.filter(|found| !found.says_nothing()) else { return Standing::Missing };
         match self {
