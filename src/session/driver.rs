@@ -3,6 +3,7 @@
 mod asking;
 mod lease;
 mod sharing;
+mod turn;
 
 pub(crate) use lease::{Held, call};
 
@@ -20,7 +21,7 @@ use crate::{
     store::StoreError,
     token::Version,
 };
-use sharing::Turn;
+use turn::Turn;
 
 /// One flight. Dropped before it has landed (a panic, an abort, a runtime that shuts down) it lands as a failure, unless
 /// it has a grant.

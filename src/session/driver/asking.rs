@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::{Uri, uri::Scheme};
 
-use super::{Driver, sharing::Turn};
+use super::{Driver, turn::Turn};
 use crate::{
     error::ErrorKind,
     provider::{Grant, GrantKind, Provider, ProviderError, Reason},

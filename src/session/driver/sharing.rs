@@ -4,12 +4,9 @@
 //! look: did another bring it? ─► lease ─► look again ─► compare ─► mark ─► does it still hold? ─► ask ─► save ─► release
 //! ```
 
-use std::{
-    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
-    time::SystemTime,
-};
+use std::sync::{Arc, atomic::Ordering};
 
-use super::{Brought, Driver, Granted, Held, Saved, asking::Answered, call, lease::rest};
+use super::{Brought, Driver, Granted, Held, Saved, asking::Answered, call, lease::rest, turn::Turn};
 use crate::{
     error::ErrorKind,
     provider::{Grant, GrantKind, Provider, Reason},
@@ -21,16 +18,8 @@ use crate::{
         sync::{Standing, Unsaved},
     },
     store::{StoreError, StoreErrorKind, Swap, TokenStore},
-    token::{LoginMark, Stored, TokenSet, Version},
+    token::{LoginMark, Stored, TokenSet},
 };
-
-/// A flight's turn at the store.
-pub(super) struct Turn {
-    store: Arc<dyn TokenStore>,
-    held: Held,
-    /// What is stored, as far as this flight has seen it.
-    found: Mutex<Option<Stored>>,
-}
 
 /// What comes of a turn.
 enum Step {
@@ -71,7 +60,7 @@ impl<P: Provider> Driver<P> {
     async fn by_turns(&self, store: &Arc<dyn TokenStore>) -> Result<Brought, Failed> {
         loop {
             let Some(held) = self.lease(store).await? else { return Ok(Brought::TakenOver) };
-            let turn = Turn { store: Arc::clone(store), held, found: Mutex::default() };
+            let turn = Turn::new(store, held);
             let outcome = turn.held.during(self.take(&turn)).await;
             match outcome {
                 Ok(Step::Answered((issued, kind))) => return Ok(Brought::Granted(issued, kind, Some(Box::new(turn)))),
@@ -296,28 +285,5 @@ impl<P: Provider> Driver<P> {
 
     async fn load(&self, turn: &Turn) -> Result<Option<Stored>, StoreError> {
         call(turn.store.load(), self.session.policy().store_timeout).await
-    }
-}
-
-impl Turn {
-    fn found(&self) -> Option<Stored> {
-        self.found.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn has_found(&self, found: Option<Stored>) {
-        *self.found.lock().unwrap_or_else(PoisonError::into_inner) = found;
-    }
-
-    /// Since when what is stored is marked by somebody else, or by an earlier turn.
-    fn mark_of_another(&self) -> Option<SystemTime> {
-        self.found().filter(|found| found.fence != self.held.fence()).and_then(|found| found.spending_since)
-    }
-
-    fn version(&self) -> Option<Version> {
-        self.found().as_ref().map(Stored::version)
-    }
-
-    pub(super) async fn release(self) {
-        self.held.release().await;
     }
 }
