@@ -43,7 +43,7 @@ pub enum ErrorKind {
     Refused,
     /// There is nothing left to ask the token endpoint for: somebody must sign in.
     SignInRequired,
-    /// The application signed out. Nothing is sent until `set` or `sign_in`.
+    /// The application signed out, here or in another process that shares the store. Nothing is sent until `set` or `sign_in`.
     SignedOut,
     /// The token endpoint could not be reached, or the connection broke. Tried again after a backoff.
     Transport,

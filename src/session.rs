@@ -35,7 +35,7 @@ use std::{
 
 use arc_swap::{ArcSwap, Guard};
 use http::{HeaderMap, HeaderName, Uri};
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
 use crate::{
     clock::{Clock, Now},
@@ -57,7 +57,8 @@ use sync::Unsaved;
 
 /// A signed-in identity, shared by every layer, client and task that acts for it.
 ///
-/// Cloning is one reference count. Two sessions share nothing: no token, no flight, no guard, no backoff.
+/// Cloning is one reference count. Two sessions share nothing, no token, no flight, no guard and no backoff, unless they share
+/// a [store](SessionBuilder::store).
 ///
 /// # When things happen
 /// - The first request (or [`token`](Self::token)) logs in where the provider can. Everybody else waits for that flight.
@@ -86,6 +87,8 @@ struct Shared<P> {
     store: Option<Arc<dyn TokenStore>>,
     /// A task of its own tells when others change the store.
     is_watched: AtomicBool,
+    /// How many leases are held, or on their way back.
+    leases: watch::Sender<usize>,
     clock: Arc<dyn Clock>,
     provider: P,
 }
@@ -100,6 +103,9 @@ impl<P: Provider> Session<P> {
     /// Replaces the token set. Whoever waits for a flight goes on with this set, as a new request would; the flight's own
     /// result is discarded.
     ///
+    /// With a store it takes effect here at once, and is stored in the background over whatever is there;
+    /// [`settled`](Self::settled) waits for that. Outside of a runtime the next flight stores it, or `settled`.
+    ///
     /// # Errors
     /// [`InvalidToken`](crate::error::ErrorKind::InvalidToken) when no request can carry the token; nothing changes then.
     pub fn set(&self, token: TokenSet) -> Result<(), Error> {
@@ -113,7 +119,7 @@ impl<P: Provider> Session<P> {
 
     /// Forgets the token set. Requests get an error, and nothing is sent, until [`set`](Self::set) or
     /// [`sign_in`](Self::sign_in). Subscribers get [`Event::SignedOut`]. The server is not told: an API that knows a logout
-    /// wants a request of yours first.
+    /// wants a request of yours first. With a store all who share it are signed out, and it keeps a tombstone.
     pub fn sign_out(&self) {
         self.supersede(|state| {
             state.sign_out();
@@ -122,7 +128,7 @@ impl<P: Provider> Session<P> {
     }
 
     /// Every change of the token set and every failed flight from now on. A token set that the builder was given has been
-    /// put in place before anybody can subscribe.
+    /// put in place before anybody can subscribe; with a store that is the first flight's to do.
     #[must_use]
     pub fn subscribe(&self) -> Events {
         Events::new(self.0.events.subscribe())

@@ -55,7 +55,7 @@ pub trait TokenStore: Send + Sync + 'static {
     fn try_lease(&self, above: Option<Fence>) -> StoreFuture<'_, Option<Box<dyn Lease>>>;
 
     /// Waits until what is stored may have changed, or a lease may have ended, since the call. To be woken for nothing is
-    /// fine; never to be woken makes a session wait for its own poll, or for a rejection.
+    /// fine. Who is never woken learns of a change with the next flight only, as after a rejection.
     fn changed(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
 }
 
@@ -84,7 +84,8 @@ pub trait Lease: Send + Sync + 'static {
     /// When it could not be written. It may have been, where the answer was lost.
     fn save<'a>(&'a self, expected: Option<Version>, stored: &'a Stored) -> StoreFuture<'a, Swap>;
 
-    /// Clears the token set, if what is stored is still `expected`, and leaves a tombstone with its number.
+    /// Clears the token set, if what is stored is still `expected`, and leaves a tombstone with its number. A store overrides
+    /// this where it keeps tombstones elsewhere.
     ///
     /// # Errors
     /// As [`save`](Self::save).
@@ -101,6 +102,7 @@ pub trait Lease: Send + Sync + 'static {
 
 /// What came of a compare-and-swap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "after a conflict nothing is stored"]
 #[allow(clippy::exhaustive_enums, reason = "complete by definition: it was swapped or it was not")]
 pub enum Swap {
     /// It is stored now.

@@ -80,6 +80,16 @@ pub struct Version {
 // ===== impl TokenSet =====
 
 impl TokenSet {
+    /// Whether both are the same grant: times and vendor fields may have been written differently.
+    pub(crate) fn has_tokens_of(&self, other: &Self) -> bool {
+        self.tokens() == other.tokens()
+    }
+
+    #[allow(clippy::disallowed_methods, reason = "compared with what a store holds")]
+    fn tokens(&self) -> (&str, Option<&str>) {
+        (self.access_token.expose_secret(), self.refresh_token.as_ref().map(|token| token.expose_secret()))
+    }
+
     /// A set of nothing but an access token whose expiry is unknown.
     pub fn new(access_token: impl Into<SecretString>) -> Self {
         Self {

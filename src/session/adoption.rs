@@ -7,19 +7,10 @@ use http::Request;
 
 use crate::{
     provider::{Context, Grant, Provider},
-    session::{Event, Session, failure::Failed, flight::Flight, sync::Unsaved},
+    session::{Event, Session, Snapshot, failure::Failed, flight::Flight, sync::Unsaved},
     store::{StoreError, StoreErrorKind},
-    token::{Stored, TokenSet, Version},
+    token::{Stored, TokenSet},
 };
-
-/// Who has looked into the store.
-pub(super) enum Looker<'a> {
-    /// The flight in progress: beside it nobody takes over what is stored.
-    Flight(&'a Flight),
-    /// Somebody else, who knew the store as this version before the look. What a flight has stored meanwhile is newer than what
-    /// was read. A session in which a flight is under way is left alone.
-    Other(Option<Version>),
-}
 
 /// What came of a look into the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,9 +22,15 @@ pub(super) enum Looked {
 }
 
 impl<P: Provider> Session<P> {
-    /// Takes over what is stored, if it is not what this session knows already.
-    pub(super) fn take_over(&self, stored: Option<&Stored>, looker: Looker<'_>) -> Result<Looked, Failed> {
-        let seen = self.0.current.load_full();
+    /// Takes over what is stored, if it is not what this session knows already. `flight` is the one that looks; without
+    /// one it is the watcher, which leaves a session alone in which one is under way. `seen` is what was known before the
+    /// look: if that has changed since, so may have what is stored.
+    pub(super) fn take_over(
+        &self,
+        seen: &Snapshot,
+        stored: Option<&Stored>,
+        flight: Option<&Flight>,
+    ) -> Result<Looked, Failed> {
         let Some(stored) = stored.filter(|stored| !seen.sync.is_newer_than(stored)) else { return Ok(Looked::Nothing) };
         let login_refused =
             stored.login_refused.is_some() && self.login().is_some_and(|login| self.is_refused(Some(stored), &login));
@@ -42,7 +39,7 @@ impl<P: Provider> Session<P> {
         }
         let issued = match &stored.token {
             Some(token) => Some(
-                self.issue(token.clone(), self.policy().roll(), self.now_in(&seen)).map(Arc::new).map_err(|_| {
+                self.issue(token.clone(), self.policy().roll(), self.now_in(seen)).map(Arc::new).map_err(|_| {
                     let what = "the store holds a token that no request can carry";
                     Failed::from(StoreError::new(StoreErrorKind::Damaged, what))
                 })?,
@@ -50,9 +47,9 @@ impl<P: Provider> Session<P> {
             None => None,
         };
         let is_another = self.transition(|state| {
-            let is_ours = match (&state.flight, &looker) {
-                (Some(flying), Looker::Flight(flight)) => flying.is(flight),
-                (None, Looker::Other(known)) => state.sync.version == *known,
+            let is_ours = match (&state.flight, flight) {
+                (Some(flying), Some(flight)) => flying.is(flight),
+                (None, None) => true,
                 _ => false,
             };
             if !is_ours || state.sync.unsaved.is_some() || state.sync.version != seen.sync.version {

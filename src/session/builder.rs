@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http::{Request, Response, Uri};
 use http_body::Body;
 use http_body_util::Full;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 use tower_service::Service;
 
 use crate::{
@@ -84,7 +84,8 @@ impl<P: Provider> SessionBuilder<P> {
     /// one, and of all their processes one refreshes. Default: the token set lives and ends with the session.
     ///
     /// The store is read when the first flight starts, before each login and refresh, and when it tells of a change; never
-    /// for a request that has a token.
+    /// for a request that has a token. What could not be stored keeps the session alive, and is tried every 30 s at least,
+    /// until it is stored or the runtime ends.
     #[must_use]
     pub fn store(mut self, store: impl TokenStore) -> Self {
         self.store = Some(Arc::new(store));
@@ -147,8 +148,10 @@ impl<P: Provider> SessionBuilder<P> {
         let stand_in = TokenSet::new("token").with_signing_key("key");
         let own_header =
             self.provider.credential(&stand_in).ok().and_then(|credential| credential.header_name().cloned());
+        let mut beginning = Snapshot::default();
+        beginning.sync.has_store = self.store.is_some();
         let session = Session(Arc::new(Shared {
-            current: ArcSwap::from_pointee(Snapshot::default()),
+            current: ArcSwap::from_pointee(beginning),
             turn: std::sync::Mutex::default(),
             events: broadcast::Sender::new(EVENTS),
             replays: AtomicU64::new(0),
@@ -159,6 +162,7 @@ impl<P: Provider> SessionBuilder<P> {
             transport,
             store: self.store,
             is_watched: AtomicBool::new(false),
+            leases: watch::Sender::new(0),
             clock: self.clock,
             provider: self.provider,
         }));

@@ -3,12 +3,16 @@
 mod asking;
 mod lease;
 mod sharing;
+mod turn;
 
 pub(crate) use lease::{Held, call};
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, atomic::AtomicBool},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use crate::{
@@ -20,7 +24,7 @@ use crate::{
     store::StoreError,
     token::Version,
 };
-use sharing::Turn;
+use turn::Turn;
 
 /// One flight. Dropped before it has landed (a panic, an abort, a runtime that shuts down) it lands as a failure, unless
 /// it has a grant.
@@ -33,6 +37,8 @@ pub(crate) struct Driver<P: Provider> {
     granted: Option<Granted>,
     /// For another's lease to end.
     is_waiting: AtomicBool,
+    /// The token endpoint, at least once.
+    has_asked: AtomicBool,
     landed: bool,
 }
 
@@ -77,6 +83,7 @@ impl<P: Provider> Driver<P> {
             started,
             granted: None,
             is_waiting: AtomicBool::new(false),
+            has_asked: AtomicBool::new(false),
             landed: false,
         };
         if let Some(task) = rt::spawn(driver.fly()) {
@@ -97,17 +104,19 @@ impl<P: Provider> Driver<P> {
             Err(failed) => {
                 let (now, roll) = (self.session.now(), self.session.policy().roll());
                 self.land(Err(failed), now, roll);
+                self.session.save_soon();
             }
         }
     }
 
-    /// Stores, then publishes, then wakes. A grant is put in place without any more of the application's code.
+    /// Stores, then publishes, then wakes. Whatever panics on the way, the grant is put in place.
     async fn store_and_land(&mut self, issued: Arc<Issued>, kind: GrantKind, turn: Option<Box<Turn>>) {
-        let unsaved = self.unsaved(turn.as_deref());
+        let unsaved = self.unsaved(turn.as_deref(), kind);
         let granted = Granted { issued, kind, unsaved };
         self.granted = Some(granted.clone());
         let saved = match &turn {
-            Some(turn) => Some(self.save(turn, &granted).await),
+            // In the time of one call, all in all: no longer do its waiters wait.
+            Some(turn) => Some(call(Box::pin(self.save(turn, &granted)), self.session.policy().store_timeout).await),
             None => None,
         };
         let (landing, failed) = match saved {
@@ -160,8 +169,9 @@ impl<P: Provider> Driver<P> {
                 }
                 Ok(Landing::TakenOver) => {
                     state.flight = None;
-                    // It has called nobody.
-                    state.guard.take_back(self.started.monotonic);
+                    if !self.has_asked.load(Ordering::Relaxed) {
+                        state.guard.take_back(self.started.monotonic);
+                    }
                     (Some(Ok(state.generation)), None)
                 }
                 Err(failed) => {

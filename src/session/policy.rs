@@ -252,8 +252,8 @@ impl RefreshPolicy {
 
     // ===== with a store =====
 
-    /// How long one call of the [store](crate::store::TokenStore) may take. Default: 3 s, which leaves a lease of 10 s
-    /// alive while one is lost.
+    /// How long one call of the [store](crate::store::TokenStore) may take, and the storing of a grant all in all. Default: 3 s,
+    /// which leaves a lease of 10 s alive while one call is lost: a lease should last for three times as long.
     ///
     /// # Errors
     /// When it is zero or longer than a year.

@@ -3,15 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    provider::Provider,
+    provider::{GrantKind, Provider},
     rt,
     session::{
         Event, Session,
-        adoption::Looker,
         driver::{Held, call},
         flight::Flight,
         state::Snapshot,
-        sync::Standing,
+        sync::{Standing, Unsaved},
     },
     store::{StoreError, StoreErrorKind, Swap, TokenStore},
     token::Stored,
@@ -20,12 +19,10 @@ use crate::{
 /// How long it rests after one failure, and at most.
 const REST: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
-/// Longer than anybody waits for a task that tries until it succeeds.
-const FOREVER: Duration = Duration::from_secs(366 * 24 * 60 * 60);
-
 /// A task that saves. However it ends, whoever waits for it is told.
 struct Saver<P: Provider> {
     session: Session<P>,
+    /// One try, as whoever waits for it sees it. A task that has not come to the next one in time is lost with its runtime.
     flight: Flight,
 }
 
@@ -35,7 +32,7 @@ impl<P: Provider> Session<P> {
         let Some(store) = self.0.store.as_ref().filter(|_| rt::is_there()) else { return };
         let departing = self.transition(|state| {
             let is_due = state.sync.unsaved.is_some() && state.sync.saving.is_none();
-            let flight = is_due.then(|| state.sync.saving.insert(Flight::new(FOREVER, false)).clone());
+            let flight = is_due.then(|| state.sync.saving.insert(self.save_once()).clone());
             (flight, None)
         });
         if let Some(flight) = departing {
@@ -44,6 +41,20 @@ impl<P: Provider> Session<P> {
             let _ = rt::spawn(async move { saver.save(&store).await });
             self.watch();
         }
+    }
+
+    /// A try to save, which is over when the rest behind it is.
+    fn save_once(&self) -> Flight {
+        let (_, longest) = REST;
+        Flight::new(self.policy().flight_deadline.saturating_add(longest), false)
+    }
+
+    /// Gives up a task that somebody has waited for in vain.
+    pub(super) fn give_up_lost_saver(&self) {
+        self.transition(|state| {
+            let lost = state.sync.saving.take_if(|saving| saving.is_lost());
+            (drop(lost), None)
+        });
     }
 
     /// Tells subscribers that the store could not be written.
@@ -56,9 +67,18 @@ impl<P: Provider> Session<P> {
     /// then what it holds afterwards.
     pub(super) async fn save_unsaved(&self, held: &Held, stored: &mut Option<Stored>) -> Result<(), StoreError> {
         let state = self.0.current.load_full();
-        let Some(unsaved) = state.sync.unsaved else { return Ok(()) };
+        let Some(mut unsaved) = state.sync.unsaved else { return Ok(()) };
         let standing = unsaved.beside(stored.as_ref());
         if standing == Standing::Missing {
+            let before = (state.generation, unsaved);
+            unsaved = unsaved.under(held.fence());
+            self.transition(|state| {
+                // Should the answer be lost, it is found again.
+                if state.sync.unsaved.is_some_and(|unsaved| (state.generation, unsaved) == before) {
+                    state.sync.unsaved = Some(unsaved);
+                }
+                ((), None)
+            });
             let next = self.unsaved_form(&state, held, stored.as_ref());
             if held.save(stored.as_ref().map(Stored::version), &next).await? == Swap::Conflict {
                 return Err(StoreError::new(StoreErrorKind::Busy, "what is stored keeps changing"));
@@ -73,7 +93,7 @@ impl<P: Provider> Session<P> {
             }
             state.sync.unsaved = None;
             let Some(stored) = stored.as_ref().filter(|_| standing != Standing::Outdated) else { return ((), None) };
-            state.generation = stored.generation;
+            state.renumber(stored.generation);
             state.agree(stored.version());
             ((), Some(Event::Saved { generation: state.generation }))
         });
@@ -88,7 +108,8 @@ impl<P: Provider> Session<P> {
         }
         stored.fence = held.fence();
         // What our login has brought speaks for it.
-        if !state.login_refused && self.login().is_some_and(|login| self.is_refused(Some(&stored), &login)) {
+        let by_login = matches!(state.sync.unsaved, Some(Unsaved::Granted { kind: GrantKind::Login, .. }));
+        if by_login && self.login().is_some_and(|login| self.is_refused(Some(&stored), &login)) {
             stored.login_refused = None;
         }
         stored
@@ -96,9 +117,9 @@ impl<P: Provider> Session<P> {
 }
 
 impl<P: Provider> Saver<P> {
-    async fn save(self, store: &Arc<dyn TokenStore>) {
+    async fn save(mut self, store: &Arc<dyn TokenStore>) {
         let (mut rest, longest) = REST;
-        while self.is_needed() {
+        while self.tries_again() {
             let deadline = self.session.policy().flight_deadline;
             let saved = match rt::timeout(deadline, self.try_to_save(store)).await {
                 Ok(saved) => saved,
@@ -113,14 +134,19 @@ impl<P: Provider> Saver<P> {
     }
 
     /// In one step, so that what comes to be saved finds a saver, or starts one.
-    fn is_needed(&self) -> bool {
-        self.session.transition(|state| {
-            let is_needed = state.sync.unsaved.is_some();
-            if !is_needed {
-                state.sync.saving = None;
+    fn tries_again(&mut self) -> bool {
+        let next = self.session.save_once();
+        let is_needed = self.session.transition(|state| {
+            // Whoever was given up for lost has a successor.
+            let is_ours = state.sync.saving.as_ref().is_some_and(|saving| saving.is(&self.flight));
+            let is_needed = is_ours && state.sync.unsaved.is_some();
+            if is_ours {
+                state.sync.saving = is_needed.then(|| next.clone());
             }
             (is_needed, None)
-        })
+        });
+        std::mem::replace(&mut self.flight, next).land(Ok(None));
+        is_needed
     }
 
     async fn try_to_save(&self, store: &Arc<dyn TokenStore>) -> Result<(), StoreError> {
@@ -133,11 +159,10 @@ impl<P: Provider> Saver<P> {
             Ok(stored)
         });
         let saved: Result<_, StoreError> = saved.await;
-        // Until the lease is given back.
-        let looker = Looker::Other(self.session.current().sync.version);
         held.release().await;
         // What it has given way to is not lost on this session.
-        let _ = self.session.take_over(saved?.as_ref(), looker);
+        let seen = self.session.0.current.load_full();
+        let _ = self.session.take_over(&seen, saved?.as_ref(), None);
         Ok(())
     }
 }

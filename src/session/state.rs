@@ -26,6 +26,8 @@ use crate::{
 #[derive(Clone, Default)]
 pub(crate) struct Snapshot {
     pub(crate) generation: Generation,
+    /// The number that the same token set had before the store gave it another.
+    former: Option<Generation>,
     pub(crate) token: Option<Arc<Issued>>,
     /// The application signed out.
     pub(crate) signed_out: bool,
@@ -106,6 +108,11 @@ impl Snapshot {
         }
     }
 
+    /// The token sets that there are.
+    pub(crate) fn tokens(&self) -> impl Iterator<Item = &TokenSet> {
+        self.ended.as_deref().into_iter().chain(self.token.as_ref().map(|issued| &issued.token))
+    }
+
     // ===== transitions =====
 
     /// Asks for the successor of generation `seen`. A flight that has to start is returned beside its ticket; where
@@ -118,7 +125,7 @@ impl Snapshot {
         now: Now,
         policy: &RefreshPolicy,
     ) -> (Joined, Option<Flight>) {
-        if self.generation != seen {
+        if self.generation != seen && self.former != Some(seen) {
             return (Joined::Changed, None);
         }
         self.rejected |= rejected;
@@ -161,7 +168,9 @@ impl Snapshot {
 
     fn depart(&mut self, sign_in: bool, policy: &RefreshPolicy) -> Flight {
         self.flights = self.flights.saturating_add(1);
-        self.flight.insert(Flight::new(policy.flight_deadline, sign_in)).clone()
+        // What it brings is stored before it lands.
+        let saving = if self.sync.has_store { policy.store_timeout } else { Duration::ZERO };
+        self.flight.insert(Flight::new(policy.flight_deadline.saturating_add(saving), sign_in)).clone()
     }
 
     /// Gives up a flight that somebody has waited for in vain: the runtime that it flies on is not driven any more, and
@@ -200,16 +209,25 @@ impl Snapshot {
 
     /// Keeps a token set that had ended when a refresh brought it: the refresh has spent what it was made with. (A login
     /// can simply be repeated.)
-    pub(crate) fn keep_ended(&mut self, token: TokenSet) {
+    pub(crate) fn keep_ended(&mut self, token: TokenSet, unsaved: Option<Unsaved>) {
         self.ended = Some(Arc::new(token));
         self.spending = false;
+        self.sync.unsaved = unsaved;
         if self.sync.version.is_some() {
             // The others must not take it for the set that it follows.
-            self.generation = self.generation.next();
+            self.renumber(self.generation.next());
+        }
+    }
+
+    /// Gives the token set that is in place another number: who was rejected with it under the old one still means it.
+    pub(crate) fn renumber(&mut self, generation: Generation) {
+        if self.generation != generation {
+            self.former = Some(std::mem::replace(&mut self.generation, generation));
         }
     }
 
     pub(super) fn forget(&mut self) {
+        self.former = None;
         self.ended = None;
         self.rejected = false;
         self.refresh_refused = false;

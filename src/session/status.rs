@@ -29,7 +29,8 @@ pub struct Status {
     /// When the backoff after the last failure ends, by this machine's clock; the refresh guard may hold for longer.
     /// `None` with an error: not until somebody signs in.
     pub retry_at: Option<SystemTime>,
-    /// How many flights have been started since the session was built: logins and refreshes, whatever came of them.
+    /// How many flights have been started since the session was built: logins and refreshes, whatever came of them, also
+    /// those that found in a store what another process had brought.
     pub flights: u64,
     /// How often rejected requests have been sent again since then.
     pub replays: u64,
@@ -67,7 +68,7 @@ pub enum Event {
         /// Its number.
         generation: Generation,
     },
-    /// The application signed out.
+    /// The application signed out, here or in another process that shares the store.
     SignedOut {
         /// The number of the state without a token set.
         generation: Generation,
@@ -86,7 +87,8 @@ pub enum Event {
         /// Why.
         error: StoreError,
     },
-    /// The store holds by now what it could not be given before.
+    /// What `set` or `sign_out` has changed, or a grant that could not be stored at once, is stored by now. (Where it has given
+    /// way to something newer, there is a `TokenChanged` or a `SignedOut` instead.)
     Saved {
         /// The number of what it holds.
         generation: Generation,

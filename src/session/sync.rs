@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::SystemTime};
 
 use crate::{
+    provider::GrantKind,
     session::{
         Event,
         flight::Flight,
@@ -18,6 +19,11 @@ pub(crate) struct Sync {
     pub(crate) version: Option<Version>,
     /// The largest fencing token that was seen in it.
     pub(crate) fence: Option<Fence>,
+    /// Whether there is one at all.
+    pub(crate) has_store: bool,
+    /// The lease under which a refresh token was marked last, if it was not sent then. The mark may be stored all the
+    /// same, and means nothing.
+    pub(crate) unsent: Option<Fence>,
     /// What the store does not hold yet.
     pub(crate) unsaved: Option<Unsaved>,
     /// The task that is about to write it, as whoever waits for it sees it.
@@ -30,7 +36,7 @@ pub(crate) struct Sync {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unsaved {
     /// It was granted and could not be stored. It goes over what was stored then, and over what older leases wrote.
-    Granted { over: Option<Version>, fence: Option<Fence> },
+    Granted { over: Option<Version>, fence: Option<Fence>, kind: GrantKind },
     /// The application set it, or signed out: it goes over everything.
     Changed,
     /// The application began with it, and the store could not be read: it goes over nothing.
@@ -56,12 +62,20 @@ pub(crate) enum Standing {
 }
 
 impl Unsaved {
+    /// The same, once it may have been written under the lease of that number.
+    pub(crate) fn under(self, lease: Option<Fence>) -> Self {
+        match self {
+            Self::Granted { over, fence, kind } => Self::Granted { over, fence: lease.or(fence), kind },
+            Self::Changed | Self::Initial => self,
+        }
+    }
+
     pub(crate) fn beside(self, found: Option<&Stored>) -> Standing {
         let Some(found) = found.filter(|found| !found.says_nothing()) else { return Standing::Missing };
         match self {
             Self::Changed => Standing::Missing,
             Self::Initial => Standing::Outdated,
-            Self::Granted { over, fence } => {
+            Self::Granted { over, fence, .. } => {
                 // The same token set, whatever others have noted of it.
                 let is_before = over.is_some_and(|over| {
                     over == found.version() || (over.generation == found.generation && found.fence.is_some())
@@ -93,14 +107,25 @@ impl Snapshot {
         self.sync.fence = self.sync.fence.max(version.fence);
     }
 
-    /// Whether `stored` is the token set that is in place, whatever else is noted of it.
+    /// Whether `stored` is the token set that is in place, whatever else is noted of it. A store that was flushed gives
+    /// numbers a second time, so the number alone does not tell.
     fn is_same_set(&self, stored: &Stored) -> bool {
-        stored.fence.is_some() && self.sync.version.is_some_and(|known| known.generation == stored.generation)
+        let is_same_number = self.sync.version.is_some_and(|known| known.generation == stored.generation);
+        stored.fence.is_some() && is_same_number && self.holds(stored)
     }
 
-    /// Whether `stored` is known, with all that is noted of it: notes may be added under the same lease.
+    fn holds(&self, stored: &Stored) -> bool {
+        match &stored.token {
+            Some(stored) => self.tokens().any(|token| token.has_tokens_of(stored)),
+            None => self.token.is_none(),
+        }
+    }
+
+    /// Whether `stored` is known, with all that is noted of it: notes may be added under the same lease, and people write
+    /// without a number.
     pub(crate) fn has_seen(&self, stored: &Stored, login_refused: bool) -> bool {
         self.sync.version == Some(stored.version())
+            && (stored.says_nothing() || self.holds(stored))
             && (self.refresh_refused || stored.refresh_refused_since.is_none())
             && (self.login_refused || !login_refused)
     }
@@ -112,13 +137,13 @@ impl Snapshot {
         let says_nothing = stored.says_nothing();
         self.agree(stored.version());
         self.sync.unsaved = None;
-        self.sync.initial = None;
         if is_same_set || says_nothing {
             self.login_refused |= login_refused;
             self.refresh_refused |= stored.refresh_refused_since.is_some();
             self.spending &= stored.spending_since.is_some() || says_nothing;
             return None;
         }
+        self.sync.initial = None;
         let flight = self.flight.take();
         self.generation = stored.generation.apart_from(self.generation);
         self.token = issued;

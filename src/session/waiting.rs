@@ -81,7 +81,10 @@ impl<P: Provider> Session<P> {
             let (ticket, signs_in) = joined?;
             match ticket.await {
                 // There was a flight, so the application wanted to be signed in: a sign-out came later, and has its way.
-                Ok(_) if self.current().signed_out => return Err(state::signed_out().into()),
+                // (What a refresh has found in a store may be an older one.)
+                Ok(brought) if self.current().signed_out && (signs_in || brought.is_none()) => {
+                    return Err(state::signed_out().into());
+                }
                 // A sign-in in progress serves all who ask.
                 landed if signs_in => return Ok(landed.map(drop)?),
                 // A refresh in progress may be spending its token: it ends first.
@@ -90,7 +93,7 @@ impl<P: Provider> Session<P> {
         }
     }
 
-    /// Waits until no flight is under way and everything is stored, so that a program can end without losing a rotated
+    /// Waits until no flight is under way, everything is stored and no lease is held, so that a program can end without losing a rotated
     /// token. Stop what asks for tokens first, a [keeper](Self::keep_fresh) too: it may start the next one. A store that
     /// stays away is waited for as long as that takes: put a time limit around it, and ask
     /// [`status`](Self::status) what is not stored.
@@ -105,8 +108,19 @@ impl<P: Provider> Session<P> {
             if !std::mem::replace(&mut has_tried, true) {
                 self.save_soon();
             }
-            let Some(saving) = self.current().sync.saving.as_ref().map(Flight::ticket) else { return };
-            let _ = saving.await;
+            if let Some(saving) = self.current().sync.saving.as_ref().map(Flight::ticket) {
+                if saving.await.is_err() {
+                    self.give_up_lost_saver();
+                    has_tried = false;
+                }
+                continue;
+            }
+            // Others wait for a lease that is on its way back.
+            let mut leases = self.0.leases.subscribe();
+            let is_idle = *leases.borrow_and_update() == 0;
+            if is_idle || leases.changed().await.is_err() {
+                return;
+            }
         }
     }
 }

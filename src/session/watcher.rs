@@ -10,13 +10,16 @@ use std::{
 
 use crate::{
     provider::Provider,
-    rt,
-    session::{Events, Session, Shared, adoption::Looker, driver::call},
+    rt::{self, Sleep},
+    session::{Event, Events, Session, Shared, driver::call},
     store::TokenStore,
 };
 
 /// The shortest time between two looks: a store that never rests must not make the watcher spin.
 const REST: Duration = Duration::from_millis(10);
+
+/// How long after a look that has failed the next one is.
+const RETRY: Duration = Duration::from_secs(5);
 
 /// Holds no handle to the session while it waits, so that it ends with the last of the others.
 struct Watcher<P>(Weak<Shared<P>>);
@@ -38,21 +41,23 @@ impl<P: Provider> Watcher<P> {
         loop {
             // Before the look, so that no change behind it is missed.
             let changed = store.changed();
-            let Some(shared) = self.0.upgrade() else { return };
-            let (timeout, looker) = (shared.policy.store_timeout, Looker::Other(shared.current.load().sync.version));
-            drop(shared);
+            let before = self.0.upgrade().map(|shared| (shared.policy.store_timeout, shared.current.load_full()));
+            let Some((timeout, seen)) = before else { return };
             let stored = call(store.load(), timeout).await;
             let Some(session) = self.0.upgrade().map(Session) else { return };
             let looked = match stored {
-                Ok(stored) => session.take_over(stored.as_ref(), looker).map_err(|failed| failed.to_string()),
+                Ok(stored) => session.take_over(&seen, stored.as_ref(), None).map_err(|failed| failed.to_string()),
                 Err(error) => Err(error.to_string()),
             };
+            let is_failed = looked.is_err();
             if let Err(error) = looked {
                 tracing::debug!(error, "the store could not be looked at");
             }
             session.save_soon();
-            drop(session);
-            if !is_changed(changed, &mut events).await {
+            let is_outdated = session.current().sync.version != seen.sync.version;
+            drop((session, seen));
+            let again = if is_failed { rt::sleep(RETRY) } else { None };
+            if !is_outdated && !is_changed(changed, again, &mut events).await {
                 return;
             }
             let Some(rest) = rt::sleep(REST) else { return };
@@ -69,16 +74,24 @@ impl<P> Drop for Watcher<P> {
     }
 }
 
-/// Waits for a change; `false` when the session is gone.
-async fn is_changed(changed: Pin<Box<dyn Future<Output = ()> + Send + '_>>, events: &mut Events) -> bool {
-    let mut changed = changed;
+/// Waits for a change, for the time to look `again`, or for a flight that has failed: while it was under way, nothing was
+/// taken over. `false` when the session is gone.
+async fn is_changed(
+    mut changed: Pin<Box<dyn Future<Output = ()> + Send + '_>>,
+    mut again: Option<Sleep>,
+    events: &mut Events,
+) -> bool {
     loop {
         let mut event = pin!(events.recv());
         let woken = poll_fn(|cx| match (changed.as_mut().poll(cx), event.as_mut().poll(cx)) {
             (Poll::Ready(()), _) => Poll::Ready(Some(true)),
             (_, Poll::Ready(None)) => Poll::Ready(Some(false)),
+            (_, Poll::Ready(Some(Event::RefreshFailed { .. }))) => Poll::Ready(Some(true)),
             (_, Poll::Ready(Some(_))) => Poll::Ready(None),
-            _ => Poll::Pending,
+            _ => match again.as_mut().map(|again| Pin::new(again).poll(cx)) {
+                Some(Poll::Ready(())) => Poll::Ready(Some(true)),
+                _ => Poll::Pending,
+            },
         });
         if let Some(is_changed) = woken.await {
             return is_changed;

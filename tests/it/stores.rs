@@ -1,5 +1,6 @@
 //! Sessions over a store: C40, C43, C44 and C46 to C52 as far as they need no second process.
 
+mod attacks;
 mod doubt;
 mod fencing;
 mod late;

@@ -1,10 +1,10 @@
 //! The token endpoint is asked: by which grant, once or, where a refresh is refused and a login possible, twice.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use http::{Uri, uri::Scheme};
 
-use super::{Driver, sharing::Turn};
+use super::{Driver, turn::Turn};
 use crate::{
     error::ErrorKind,
     provider::{Grant, GrantKind, Provider, ProviderError, Reason},
@@ -33,7 +33,7 @@ impl<P: Provider> Driver<P> {
             // The refresh token is dead; where the provider can log in, one login is tried at once.
             Err(refused) if refused.refresh_refused => {
                 if let Some(turn) = turn {
-                    self.check_unchanged(turn).await?;
+                    self.check_unchanged(turn, start.renewed_from()).await?;
                 }
                 self.change(|state| state.refresh_refused = true);
                 match self.grant(&start, Reason::RefreshRefused) {
@@ -81,15 +81,19 @@ impl<P: Provider> Driver<P> {
         let transport = self.session.0.transport.ready().await.map_err(Failed::transport)?;
         let spends = grant.kind() == GrantKind::Refresh && provider.single_use();
         let outcome = async {
-            // From here until the server proves otherwise the refresh token counts as spent.
-            if spends {
-                self.change(|state| state.spending = true);
-            }
             if let Some(turn) = turn {
                 self.take_leave(turn, spends).await?;
             }
+            // From here until the server proves otherwise the refresh token counts as spent.
+            if spends {
+                self.change(|state| {
+                    state.spending = true;
+                    state.sync.unsent = None;
+                });
+            }
             self.check_current(&self.session.current())?;
             tracing::debug!(provider = provider.name(), "asking the token endpoint");
+            self.has_asked.store(true, Ordering::Relaxed);
             let answer =
                 transport.send(request, self.session.policy().token_answer_limit).await.map_err(Failed::transport)?;
             let answered = self.session.0.clock.now();
@@ -107,7 +111,8 @@ impl<P: Provider> Driver<P> {
                     let now = skew.correct(answered).wall;
                     let renewable = provider.next_grant(Some(&token), Reason::Due, now) == Some(GrantKind::Refresh);
                     if grant.kind() == GrantKind::Refresh && renewable {
-                        self.change(|state| state.keep_ended(token));
+                        let unsaved = self.unsaved(turn, grant.kind());
+                        self.change(|state| state.keep_ended(token, unsaved));
                     }
                     ProviderError::malformed(provider.name(), "expiry", "has already passed")
                 }

@@ -8,6 +8,8 @@ use std::{
     time::Duration,
 };
 
+use tokio::sync::watch;
+
 use crate::{
     clock::{Clock, Now},
     provider::Provider,
@@ -24,7 +26,11 @@ pub(crate) struct Held {
     timeout: Duration,
     /// When it ends, unless it is renewed. Reached as soon as either clock says so.
     end: Mutex<Option<Moment>>,
+    counted: Option<Counted>,
 }
+
+/// One of the leases that a session has not given back yet.
+struct Counted(watch::Sender<usize>);
 
 /// The part of a lease's time that must be left when a request is sent: between the look at the clocks and the first byte there
 /// is no telling how long a machine is stopped. A lease that is renewed every third has more.
@@ -51,8 +57,16 @@ impl<P: Provider> Session<P> {
             }
             let (asked, above) = (clock.now(), self.current().sync.fence);
             if let Some(lease) = call(store.try_lease(above), timeout).await? {
-                return Ok(Some(Held::new(lease, Arc::clone(clock), asked, timeout)));
+                let (end, counted) = (end(&*lease, asked), Counted::new(&self.0.leases));
+                return Ok(Some(Held {
+                    lease: Some(lease.into()),
+                    clock: Arc::clone(clock),
+                    timeout,
+                    end: Mutex::new(end),
+                    counted: Some(counted),
+                }));
             }
+            rest().await;
             // Woken or not, it looks.
             let _ = rt::timeout(pause, changed).await;
             pause = (pause * 2).min(longest);
@@ -60,13 +74,14 @@ impl<P: Provider> Session<P> {
     }
 }
 
-impl Held {
-    /// A lease that was asked for at `asked`: it began no sooner.
-    pub(crate) fn new(lease: Box<dyn Lease>, clock: Arc<dyn Clock>, asked: Now, timeout: Duration) -> Self {
-        let end = end(&*lease, asked);
-        Self { lease: Some(lease.into()), clock, timeout, end: Mutex::new(end) }
+/// Between two tries, however often the store says that it has changed: none may make a task spin.
+pub(super) async fn rest() {
+    if let Some(rest) = rt::sleep(POLL.0) {
+        rest.await;
     }
+}
 
+impl Held {
     pub(crate) fn fence(&self) -> Option<Fence> {
         self.lease.as_ref().map(|lease| lease.fence())
     }
@@ -99,7 +114,13 @@ impl Held {
             let asked = self.clock.now();
             match call(lease.renew(), self.timeout).await {
                 Ok(()) => *self.end.lock().unwrap_or_else(PoisonError::into_inner) = end(&**lease, asked),
-                Err(error) => tracing::warn!(%error, "the lease could not be renewed"),
+                Err(error) => {
+                    tracing::warn!(%error, "the lease could not be renewed");
+                    if error.kind() == StoreErrorKind::Lost {
+                        *self.end.lock().unwrap_or_else(PoisonError::into_inner) =
+                            Some(Moment::after(asked, Duration::ZERO));
+                    }
+                }
             }
         }
         poll_fn(|_| Poll::Pending).await
@@ -117,7 +138,7 @@ impl Held {
     /// Gives it back.
     pub(crate) async fn release(mut self) {
         if let Some(lease) = self.lease.take() {
-            give_back(lease, self.timeout).await;
+            give_back(lease, self.timeout, self.counted.take()).await;
         }
     }
 }
@@ -126,17 +147,32 @@ impl Drop for Held {
     fn drop(&mut self) {
         if let Some(lease) = self.lease.take() {
             // Where there is no runtime any more, the lease ends by itself.
-            let _ = rt::spawn(give_back(lease, self.timeout));
+            let _ = rt::spawn(give_back(lease, self.timeout, self.counted.take()));
         }
     }
 }
 
-async fn give_back(lease: Arc<dyn Lease>, timeout: Duration) {
+impl Counted {
+    fn new(leases: &watch::Sender<usize>) -> Self {
+        leases.send_modify(|leases| *leases = leases.saturating_add(1));
+        Self(leases.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.send_modify(|leases| *leases = leases.saturating_sub(1));
+    }
+}
+
+/// Until that is done the lease is counted.
+async fn give_back(lease: Arc<dyn Lease>, timeout: Duration, _counted: Option<Counted>) {
     if let Err(error) = call(lease.release(), timeout).await {
         tracing::debug!(%error, "the lease ends by itself");
     }
 }
 
+/// It began no sooner than it was asked for.
 fn end(lease: &dyn Lease, asked: Now) -> Option<Moment> {
     let lasts = lease.lasts()?;
     Some(Moment::after(asked, lasts.saturating_sub(lasts / RESERVE)))
@@ -147,6 +183,6 @@ pub(crate) async fn call<T>(call: StoreFuture<'_, T>, timeout: Duration) -> Resu
     match rt::timeout(timeout, call).await {
         Ok(answer) => answer,
         Err(NotInTime::Elapsed) => Err(StoreError::new(StoreErrorKind::TimedOut, "the store did not answer in time")),
-        Err(NotInTime::NoTimer) => Err(StoreError::new(StoreErrorKind::Unavailable, "there is no timer")),
+        Err(NotInTime::NoTimer) => Err(StoreError::new(StoreErrorKind::Unavailable, "the runtime has no timer")),
     }
 }

@@ -4,33 +4,22 @@
 //! look: did another bring it? ─► lease ─► look again ─► compare ─► mark ─► does it still hold? ─► ask ─► save ─► release
 //! ```
 
-use std::{
-    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
-    time::Duration,
-};
+use std::sync::{Arc, atomic::Ordering};
 
-use super::{Brought, Driver, Granted, Held, Saved, asking::Answered, call};
+use super::{Brought, Driver, Granted, Held, Saved, asking::Answered, call, lease::rest, turn::Turn};
 use crate::{
     error::ErrorKind,
     provider::{Grant, GrantKind, Provider, Reason},
     rt,
     session::{
-        adoption::{Looked, Looker},
+        adoption::Looked,
         failure::Failed,
         plan::Plan,
         sync::{Standing, Unsaved},
     },
     store::{StoreError, StoreErrorKind, Swap, TokenStore},
-    token::{LoginMark, Stored, Version},
+    token::{LoginMark, Stored, TokenSet},
 };
-
-/// A flight's turn at the store.
-pub(super) struct Turn {
-    store: Arc<dyn TokenStore>,
-    held: Held,
-    /// What is stored, as far as this flight has seen it.
-    found: Mutex<Option<Stored>>,
-}
 
 /// What comes of a turn.
 enum Step {
@@ -39,9 +28,6 @@ enum Step {
     /// Another has spent the refresh token, or was about to, and nothing can take its place.
     InDoubt,
 }
-
-/// The shortest time between two turns.
-const REST: Duration = Duration::from_millis(10);
 
 /// How often a save is tried while the store keeps changing.
 const SAVES: usize = 3;
@@ -52,8 +38,10 @@ impl<P: Provider> Driver<P> {
             return self.next_token(None).await.map(|(issued, kind)| Brought::Granted(issued, kind, None));
         };
         match self.by_turns(store).await {
-            // Nothing has been sent.
-            Err(failed) if failed.kind == ErrorKind::Store => self.without_store(failed).await,
+            // What was sent and refused is not sent again.
+            Err(failed) if failed.kind == ErrorKind::Store && !self.has_asked.load(Ordering::Relaxed) => {
+                self.without_store(failed).await
+            }
             outcome => outcome,
         }
     }
@@ -74,7 +62,7 @@ impl<P: Provider> Driver<P> {
     async fn by_turns(&self, store: &Arc<dyn TokenStore>) -> Result<Brought, Failed> {
         loop {
             let Some(held) = self.lease(store).await? else { return Ok(Brought::TakenOver) };
-            let turn = Turn { store: Arc::clone(store), held, found: Mutex::default() };
+            let turn = Turn::new(store, held);
             let outcome = turn.held.during(self.take(&turn)).await;
             match outcome {
                 Ok(Step::Answered((issued, kind))) => return Ok(Brought::Granted(issued, kind, Some(Box::new(turn)))),
@@ -95,10 +83,7 @@ impl<P: Provider> Driver<P> {
                     if !failed.look_again {
                         return Err(failed);
                     }
-                    // A store that changes all the time, or says so, must not make the flight spin.
-                    if let Some(rest) = rt::sleep(REST) {
-                        rest.await;
-                    }
+                    rest().await;
                 }
             }
         }
@@ -128,7 +113,12 @@ impl<P: Provider> Driver<P> {
 
     /// Takes over what is stored, and says whether the flight has nothing more to do.
     fn is_brought(&self, stored: Option<&Stored>) -> Result<bool, Failed> {
-        Ok(self.session.take_over(stored, Looker::Flight(&self.flight))? == Looked::Another && self.is_done())
+        Ok(self.take_over(stored)? == Looked::Another && self.is_done())
+    }
+
+    fn take_over(&self, stored: Option<&Stored>) -> Result<Looked, Failed> {
+        let seen = self.session.0.current.load_full();
+        self.session.take_over(&seen, stored, Some(&self.flight))
     }
 
     /// Whether what is in place by now is what the flight is for.
@@ -161,7 +151,9 @@ impl<P: Provider> Driver<P> {
     fn is_in_doubt(&self, turn: &Turn) -> bool {
         let state = self.session.0.current.load_full();
         let found = turn.found();
-        let is_marked = found.as_ref().is_some_and(|found| found.spending_since.is_some());
+        let is_marked = found.as_ref().is_some_and(|found| {
+            found.spending_since.is_some() && (found.fence.is_none() || found.fence != state.sync.unsent)
+        });
         let may_be_spent = is_marked || state.knows_better_than(found.as_ref());
         if !may_be_spent || state.spending || self.sign_in || !self.session.provider().single_use() {
             return false;
@@ -174,18 +166,24 @@ impl<P: Provider> Driver<P> {
     /// The last thing before a token request is sent: the mark, where it spends a token, and a look at the lease.
     pub(super) async fn take_leave(&self, turn: &Turn, spends: bool) -> Result<(), Failed> {
         if spends {
-            // That it is being spent is part of the state by now.
-            self.write(turn, |_| {}).await?;
+            let now = self.session.now().wall;
+            self.change(|state| state.sync.unsent = turn.held.fence());
+            self.write(turn, |stored| stored.spending_since = Some(now)).await?;
         }
         if turn.held.holds() { Ok(()) } else { Err(Failed::look_again()) }
     }
 
-    /// A refusal counts if the store still holds what was refused: otherwise another process was faster.
-    pub(super) async fn check_unchanged(&self, turn: &Turn) -> Result<(), Failed> {
-        match self.load(turn).await {
-            Ok(found) if found.as_ref().map(Stored::version) != turn.version() => Err(Failed::look_again()),
-            Ok(_) | Err(_) => Ok(()),
+    /// A refusal counts unless the store holds something newer than what was refused: then another process was faster.
+    pub(super) async fn check_unchanged(&self, turn: &Turn, refused: Option<&TokenSet>) -> Result<(), Failed> {
+        let Ok(Some(found)) = self.load(turn).await else { return Ok(()) };
+        let is_another = match (&found.token, refused) {
+            (Some(found), Some(refused)) => !found.has_tokens_of(refused),
+            _ => !found.says_nothing(),
+        };
+        if is_another && !self.session.current().sync.is_newer_than(&found) {
+            return Err(Failed::look_again());
         }
+        Ok(())
     }
 
     /// Puts a grant into the store, unless a later lease has brought a newer one.
@@ -205,11 +203,8 @@ impl<P: Provider> Driver<P> {
                 return Ok(Saved::Done(stored.version()));
             }
             let found = self.load(turn).await?;
-            let is_outdated =
-                granted.unsaved.is_some_and(|unsaved| unsaved.beside(found.as_ref()) == Standing::Outdated);
-            if is_outdated
-                && matches!(self.session.take_over(found.as_ref(), Looker::Flight(&self.flight)), Ok(Looked::Another))
-            {
+            let standing = granted.unsaved.map(|unsaved| unsaved.beside(found.as_ref()));
+            if standing == Some(Standing::Outdated) && matches!(self.take_over(found.as_ref()), Ok(Looked::Another)) {
                 tracing::warn!("another process has stored a newer token set; the granted one is dropped");
                 return Ok(Saved::Superseded);
             }
@@ -226,11 +221,11 @@ impl<P: Provider> Driver<P> {
     }
 
     /// What is remembered of a grant that the store does not hold.
-    pub(super) fn unsaved(&self, turn: Option<&Turn>) -> Option<Unsaved> {
+    pub(super) fn unsaved(&self, turn: Option<&Turn>, kind: GrantKind) -> Option<Unsaved> {
         self.session.0.store.as_ref()?;
         Some(match turn {
-            Some(turn) => Unsaved::Granted { over: turn.version(), fence: turn.held.fence() },
-            None => Unsaved::Granted { over: self.session.current().sync.version, fence: None },
+            Some(turn) => Unsaved::Granted { over: turn.version(), fence: turn.held.fence(), kind },
+            None => Unsaved::Granted { over: self.session.current().sync.version, fence: None, kind },
         })
     }
 
@@ -243,9 +238,8 @@ impl<P: Provider> Driver<P> {
         let is_refused = failed.refresh_refused && !is_noted(|found| found.refresh_refused_since.is_some());
         let is_marked = is_noted(|found| found.spending_since.is_some());
         let is_renumbered = found.as_ref().is_some_and(|found| found.generation.get() != state.generation.get());
-        let is_news = login.is_some() || is_refused || is_marked != state.spending || is_renumbered;
-        // What is not stored yet is stored by rules of its own.
-        if !is_news || state.sync.unsaved.is_some() {
+        let is_spending = state.spending || turn.mark_of_another().is_some();
+        if login.is_none() && !is_refused && is_marked == is_spending && !is_renumbered {
             return;
         }
         let provider = self.session.provider().name();
@@ -272,11 +266,18 @@ impl<P: Provider> Driver<P> {
         }
         let mut stored = state.to_store(turn.found().as_ref(), self.session.now_in(&state).wall);
         stored.fence = turn.held.fence();
+        if turn.found().is_some_and(|found| found.generation == stored.generation) {
+            // Only the next token set ends it: nobody else knows what became of that request.
+            stored.spending_since = stored.spending_since.or(turn.mark_of_another());
+        }
         note(&mut stored);
         match turn.held.save(turn.version(), &stored).await? {
             Swap::Conflict => Err(Failed::look_again()),
             Swap::Done => {
-                self.change(|state| state.agree(stored.version()));
+                self.change(|state| {
+                    state.agree(stored.version());
+                    state.sync.unsaved = None;
+                });
                 turn.has_found(Some(stored));
                 Ok(())
             }
@@ -285,23 +286,5 @@ impl<P: Provider> Driver<P> {
 
     async fn load(&self, turn: &Turn) -> Result<Option<Stored>, StoreError> {
         call(turn.store.load(), self.session.policy().store_timeout).await
-    }
-}
-
-impl Turn {
-    fn found(&self) -> Option<Stored> {
-        self.found.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn has_found(&self, found: Option<Stored>) {
-        *self.found.lock().unwrap_or_else(PoisonError::into_inner) = found;
-    }
-
-    fn version(&self) -> Option<Version> {
-        self.found().as_ref().map(Stored::version)
-    }
-
-    pub(super) async fn release(self) {
-        self.held.release().await;
     }
 }

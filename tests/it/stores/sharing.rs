@@ -7,7 +7,7 @@ use http::StatusCode;
 use tower_auth_refresh::{
     error::ErrorKind,
     session::{Condition, Event},
-    store::MemoryStore,
+    store::{MemoryStore, Swap},
 };
 
 use crate::support::{
@@ -251,7 +251,7 @@ async fn a_token_set_written_by_hand_is_taken_over_under_any_other_number() {
     let lease = tower_auth_refresh::store::TokenStore::try_lease(&store, None).await.unwrap().unwrap();
     world.grant(70);
     let by_hand = set(&world, 70, LIFE);
-    lease.save(over, &by_hand).await.unwrap();
+    assert_eq!(lease.save(over, &by_hand).await.unwrap(), Swap::Done);
     drop(lease);
     eventually(|| process.generation() == 70).await;
     send(&process.client, get("/")).await.unwrap();
