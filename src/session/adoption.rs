@@ -9,7 +9,7 @@ use crate::{
     provider::{Context, Grant, Provider},
     session::{Event, Session, failure::Failed, flight::Flight, sync::Unsaved},
     store::{StoreError, StoreErrorKind},
-    token::{Stored, TokenSet},
+    token::{Stored, TokenSet, Version},
 };
 
 /// What came of a look into the store.
@@ -19,12 +19,26 @@ pub(super) enum Looked {
     Another,
     /// Nothing that changes what requests carry.
     Nothing,
+    /// What may be older than what this session has learned meanwhile.
+    Outdated,
 }
 
 impl<P: Provider> Session<P> {
     /// Takes over what is stored, if it is not what this session knows already. `flight` is the one that looks; without
     /// one it is the watcher, which leaves a session alone in which one is under way.
     pub(super) fn take_over(&self, stored: Option<&Stored>, flight: Option<&Flight>) -> Result<Looked, Failed> {
+        let known = self.current().sync.version;
+        self.take_over_unless_outdated(stored, flight, known)
+    }
+
+    /// The same for a look that others may have overtaken: `known` is what the store held, as far as this session knew,
+    /// before the look. What is written under one lease has one fencing token, so that it alone cannot tell.
+    pub(super) fn take_over_unless_outdated(
+        &self,
+        stored: Option<&Stored>,
+        flight: Option<&Flight>,
+        known: Option<Version>,
+    ) -> Result<Looked, Failed> {
         let seen = self.0.current.load_full();
         let Some(stored) = stored.filter(|stored| !seen.sync.is_newer_than(stored)) else { return Ok(Looked::Nothing) };
         let login_refused =
@@ -41,22 +55,25 @@ impl<P: Provider> Session<P> {
             ),
             None => None,
         };
-        let is_another = self.transition(|state| {
+        let looked = self.transition(|state| {
             let is_ours = match (&state.flight, flight) {
                 (Some(flying), Some(flight)) => flying.is(flight),
                 (None, None) => true,
                 _ => false,
             };
-            if !is_ours || state.sync.unsaved.is_some() || state.sync.version != seen.sync.version {
-                return (false, None);
+            if state.sync.version != known {
+                return (Looked::Outdated, None);
+            }
+            if !is_ours || state.sync.unsaved.is_some() {
+                return (Looked::Nothing, None);
             }
             let event = state.adopt(stored, issued, login_refused);
-            (event.is_some(), event)
+            (if event.is_some() { Looked::Another } else { Looked::Nothing }, event)
         });
-        if is_another {
+        if looked == Looked::Another {
             tracing::info!(generation = stored.generation.get(), "another process has changed the token set");
         }
-        Ok(if is_another { Looked::Another } else { Looked::Nothing })
+        Ok(looked)
     }
 
     /// Puts the token set in place that the session was given to begin with, if nobody has brought another. The store

@@ -11,7 +11,7 @@ use std::{
 use crate::{
     provider::Provider,
     rt,
-    session::{Events, Session, Shared, driver::call},
+    session::{Events, Session, Shared, adoption::Looked, driver::call},
     store::TokenStore,
 };
 
@@ -38,19 +38,24 @@ impl<P: Provider> Watcher<P> {
         loop {
             // Before the look, so that no change behind it is missed.
             let changed = store.changed();
-            let Some(timeout) = self.0.upgrade().map(|shared| shared.policy.store_timeout) else { return };
+            let before = self.0.upgrade();
+            let before = before.map(|shared| (shared.policy.store_timeout, shared.current.load().sync.version));
+            let Some((timeout, known)) = before else { return };
             let stored = call(store.load(), timeout).await;
             let Some(session) = self.0.upgrade().map(Session) else { return };
             let looked = match stored {
-                Ok(stored) => session.take_over(stored.as_ref(), None).map_err(|failed| failed.to_string()),
+                Ok(stored) => {
+                    session.take_over_unless_outdated(stored.as_ref(), None, known).map_err(|failed| failed.to_string())
+                }
                 Err(error) => Err(error.to_string()),
             };
-            if let Err(error) = looked {
+            if let Err(error) = &looked {
                 tracing::debug!(error, "the store could not be looked at");
             }
             session.save_soon();
             drop(session);
-            if !is_changed(changed, &mut events).await {
+            // An outdated look is taken again.
+            if looked != Ok(Looked::Outdated) && !is_changed(changed, &mut events).await {
                 return;
             }
             let Some(rest) = rt::sleep(REST) else { return };

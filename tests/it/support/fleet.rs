@@ -46,6 +46,8 @@ pub struct Handle {
     shared: Arc<Mutex<Shared>>,
     /// Saves wait while this is `true`.
     held: watch::Sender<bool>,
+    /// The answer to a load waits while this is `true`.
+    late: watch::Sender<bool>,
 }
 
 #[derive(Default)]
@@ -61,7 +63,12 @@ struct Shared {
 
 impl Handle {
     pub fn new(inner: &MemoryStore) -> Self {
-        Self { inner: inner.clone(), shared: Arc::default(), held: watch::Sender::new(false) }
+        Self {
+            inner: inner.clone(),
+            shared: Arc::default(),
+            held: watch::Sender::new(false),
+            late: watch::Sender::new(false),
+        }
     }
 
     pub fn always(&self, call: Call, trouble: Trouble) {
@@ -103,6 +110,15 @@ impl Handle {
         self.held.send_replace(true);
     }
 
+    /// Loads see what is stored now, and are answered later.
+    pub fn hold_answers_of_loads(&self) {
+        self.late.send_replace(true);
+    }
+
+    pub fn release_answers_of_loads(&self) {
+        self.late.send_replace(false);
+    }
+
     pub fn release_saves(&self) {
         self.held.send_replace(false);
     }
@@ -134,7 +150,11 @@ impl Handle {
 
 impl TokenStore for Handle {
     fn load(&self) -> StoreFuture<'_, Option<Stored>> {
-        Box::pin(self.call(Call::Load, self.inner.load()))
+        Box::pin(self.call(Call::Load, async {
+            let stored = self.inner.load().await;
+            let _ = self.late.subscribe().wait_for(|late| !late).await;
+            stored
+        }))
     }
 
     fn try_lease(&self, above: Option<Fence>) -> StoreFuture<'_, Option<Box<dyn Lease>>> {
