@@ -2,8 +2,9 @@
 
 use crate::{crew::Tally, loopback::Counts};
 
-/// Prints what the processes have told and what the server has counted, and says whether the two agree.
-pub(crate) fn print(tallies: &[Tally], counts: &Counts) -> bool {
+/// Prints what the processes have told and what the server has counted, and says whether the two agree. There is time for
+/// `most` refreshes, if one process makes each.
+pub(crate) fn print(tallies: &[Tally], counts: &Counts, most: u64) -> bool {
     println!("\nprocess  fetched  took over  requests  failed");
     for (number, tally) in (1..).zip(tallies) {
         let Tally { fetched, taken_over, answered, failed, .. } = tally;
@@ -18,6 +19,7 @@ pub(crate) fn print(tallies: &[Tally], counts: &Counts) -> bool {
     let wrong = [
         (counts.logins != 1, "there must be one login"),
         (counts.refreshes == 0, "no token was renewed: it takes some seconds"),
+        (counts.refreshes > most, "tokens were renewed by more than one of all"),
         (calls != generations, "there must be one call for each token set"),
         (sum(tallies, |tally| tally.fetched) != calls, "each call must be some process's"),
         (counts.refused_token_calls + counts.double_spent != 0, "no call may be refused"),

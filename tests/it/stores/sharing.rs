@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use futures::future::join_all;
+use futures::{FutureExt, future::join_all};
 use http::StatusCode;
 use tower_auth_refresh::{
     error::ErrorKind,
@@ -12,8 +12,8 @@ use tower_auth_refresh::{
 
 use crate::support::{
     Counts, TestProvider, World,
-    by_hand::ByHand,
-    fleet::{Call, Process, builder, eventually, set, stored, write},
+    by_hand::{ByHand, until},
+    fleet::{Call, Process, builder, eventually, now, set, stored, write},
     get, send, send_all,
 };
 
@@ -139,6 +139,32 @@ async fn a_change_by_another_is_noticed_without_a_rejection() {
     eventually(|| other.generation() == 2).await;
     send(&other.client, get("/")).await.unwrap();
     assert_eq!(world.counts(), counts(1, 1, 5, 1), "only the first of them was rejected");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_that_a_flight_overtakes_brings_nothing_old_back() {
+    let (world, store) = (World::new().lifetime(LIFE), MemoryStore::new());
+    let process = Process::new(&world, &store);
+    send(&process.client, get("/")).await.unwrap();
+    process.session.settled().await;
+    world.clock.advance(LIFE);
+    world.hold_idp();
+    let request = ByHand::started(send(&process.client, get("/")));
+    until(|| world.counts().refreshes == 1).await;
+    // The watcher sees the token set that is marked as being spent, and learns of it when there is a newer one.
+    process.store.calls();
+    process.store.hold_answers_of_loads();
+    eventually(|| process.store.calls().contains(&Call::Load)).await;
+    world.release_idp();
+    let mut events = process.session.subscribe();
+    request.rest().await.unwrap();
+    process.store.release_answers_of_loads();
+    let started = now();
+    eventually(|| started.elapsed() > Duration::from_millis(100)).await;
+    let changes = std::iter::from_fn(|| events.recv().now_or_never().flatten());
+    let changes: Vec<_> =
+        changes.map(|event| matches!(event, Event::TokenChanged { generation } if generation.get() == 2)).collect();
+    assert_eq!(changes, [true]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -50,6 +50,8 @@ pub struct Handle {
     held: watch::Sender<bool>,
     /// So do leases that are asked for.
     leases_held: watch::Sender<bool>,
+    /// The answer to a load waits while this is `true`.
+    late: watch::Sender<bool>,
 }
 
 #[derive(Default)]
@@ -70,6 +72,7 @@ impl Handle {
             shared: Arc::default(),
             held: watch::Sender::new(false),
             leases_held: watch::Sender::new(false),
+            late: watch::Sender::new(false),
         }
     }
 
@@ -110,6 +113,15 @@ impl Handle {
 
     pub fn hold_saves(&self) {
         self.held.send_replace(true);
+    }
+
+    /// Loads see what is stored now, and are answered later.
+    pub fn hold_answers_of_loads(&self) {
+        self.late.send_replace(true);
+    }
+
+    pub fn release_answers_of_loads(&self) {
+        self.late.send_replace(false);
     }
 
     pub fn release_saves(&self) {
@@ -155,7 +167,11 @@ impl Handle {
 
 impl TokenStore for Handle {
     fn load(&self) -> StoreFuture<'_, Option<Stored>> {
-        Box::pin(self.call(Call::Load, self.inner.load()))
+        Box::pin(self.call(Call::Load, async {
+            let stored = self.inner.load().await;
+            let _ = self.late.subscribe().wait_for(|late| !late).await;
+            stored
+        }))
     }
 
     fn try_lease(&self, above: Option<Fence>) -> StoreFuture<'_, Option<Box<dyn Lease>>> {

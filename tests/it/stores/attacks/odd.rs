@@ -9,7 +9,7 @@ use std::{
 
 use tokio::sync::watch;
 use tower_auth_refresh::{
-    store::{Lease, MemoryStore, StoreError, StoreErrorKind, StoreFuture, Swap, TokenStore},
+    store::{Lease, MemoryStore, StoreFuture, Swap, TokenStore},
     token::{Fence, Stored, Version},
 };
 
