@@ -21,10 +21,17 @@
 //! - `CONNECT` and WebSockets are refused (501). Other upgrades are passed over, as offers may be.
 //! - `/-/status` is the gateway's own, by GET and HEAD; everything else behind `/-/` is 404.
 //!
+//! # What outlives it
+//! Nothing, with `kind = "memory"` in `[store]`. With `file` and `redis` the token set does, and gateways with the same file, or
+//! the same `key` on a Redis server, are signed in once: one of them logs in or refreshes, and the others take its token
+//! set. What is stored wins over `token`. A set that could not be stored is used all the same, and tried again; until
+//! then `unsaved` is `true` in `/-/status`, and no single-use refresh token is spent.
+//!
 //! # How it ends
 //! SIGTERM and SIGINT drain: no new connections, the rest is served to its end, a running login or refresh is waited for,
-//! and its token set is stored. A second signal ends it at once. Exit codes: 0, 1 for a failure, and 2 with one line on
-//! stderr that names the key for a configuration that will not do.
+//! and its token set is stored. A store that goes on failing is given up after some seconds. A second signal ends it at once.
+//! Exit codes: 0, 1 for a failure or a token set that could not be stored, and 2 with one line on stderr that names the
+//! key for a configuration that will not do, or a store that it names.
 
 #[path = "gateway/mod.rs"]
 mod gateway;

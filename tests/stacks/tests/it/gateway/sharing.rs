@@ -26,7 +26,6 @@ async fn token_calls(store: &str) -> Counts {
     all_accepted(&gateways).await;
     server.api.revoke();
     all_accepted(&gateways).await;
-    // Without a request, the one knows what the other has.
     for gateway in gateways {
         assert_eq!(gateway.status().await["generation"], 2);
         assert_eq!(gateway.terminate().await.status.code(), Some(0));

@@ -144,12 +144,29 @@ async fn every_key_that_is_documented_is_taken() {
 
 #[tokio::test]
 async fn the_readmes_configuration_is_taken() {
-    let readme = include_str!("../../../../../README.md");
-    let config = readme.split("```toml\n").find(|block| block.starts_with("listen")).unwrap();
     let folder = Folder::new();
-    let config = config.split("```").next().unwrap().replace(":8080", ":0");
-    let config = config.replace("\"token.json\"", &format!("{:?}", folder.path("token.json")));
-    let env = [("QUECTEL_PASSWORD", SECRET), ("QUECTEL_DOMAIN_SECRET", SECRET)];
-    let gateway = Gateway::start_with(&folder, &config, &env).await;
+    let config = readme("listen").replace("\"token.json\"", &format!("{:?}", folder.path("token.json")));
+    let gateway = Gateway::start_with(&folder, &config, &README_ENV).await;
     assert_eq!(gateway.status().await["state"], "signed-out");
+}
+
+#[tokio::test]
+async fn the_readmes_store_on_redis_is_taken() {
+    let lines = readme("listen");
+    let lines: Vec<_> = lines.lines().filter(|line| !line.starts_with("store = ")).collect();
+    let config = format!("{}\n{}", lines.join("\n"), readme("[store]"));
+    let key = "07".repeat(32);
+    let env = [&README_ENV[..], &[("REDIS_URL", "redis://127.0.0.1:1"), ("REDIS_KEY", &key)]].concat();
+    let gateway = Gateway::start_with(&Folder::new(), &config, &env).await;
+    let ended = gateway.terminate().await;
+    assert!(ended.stderr.contains("tower-auth-refresh:{quectel}"), "{}", ended.stderr);
+}
+
+const README_ENV: [(&str, &str); 2] = [("QUECTEL_PASSWORD", SECRET), ("QUECTEL_DOMAIN_SECRET", SECRET)];
+
+/// The configuration in the README that begins like that, with any port.
+fn readme(begin: &str) -> String {
+    let readme = include_str!("../../../../../README.md");
+    let config = readme.split("```toml\n").find(|block| block.starts_with(begin)).unwrap();
+    config.split("```").next().unwrap().replace(":8080", ":0")
 }

@@ -56,7 +56,12 @@ impl Scene {
 
     /// What the program says to a store that it does not take.
     async fn refusal(&self) -> String {
-        let ended = run(command(&self.folder, &self.config(""), &[])).await;
+        self.refusal_of("store/token.json").await
+    }
+
+    async fn refusal_of(&self, name: &str) -> String {
+        let store = format!("[store]\nkind = \"file\"\npath = {:?}", self.folder.path(name));
+        let ended = run(command(&self.folder, &self.server.quectel(&store), &[])).await;
         assert_eq!((ended.status.code(), ended.stderr.lines().count()), (Some(2), 1), "{}", ended.stderr);
         assert!(ended.stderr.starts_with("gateway: store.path: "), "{}", ended.stderr);
         assert!(!ended.stderr.contains("hunter2"), "{}", ended.stderr);
@@ -222,6 +227,7 @@ async fn a_folder_that_is_not_there_or_cannot_be_written_is_refused() {
     let scene = Scene::new().await;
     scene.lose_folder();
     scene.refusal().await;
+    scene.refusal_of("a folder\nof two lines/token.json").await;
     // Where not even root makes a file.
     std::os::unix::fs::symlink("/proc", scene.folder.path("store")).unwrap();
     scene.refusal().await;
