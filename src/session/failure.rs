@@ -11,7 +11,7 @@ use crate::{
     error::{ErrorKind, FailureClass, FailureSource, RefreshFailure},
     provider::{GrantKind, ProviderError, ProviderErrorKind},
     session::{policy::RefreshPolicy, skew::date},
-    store::StoreError,
+    store::{StoreError, StoreErrorKind},
     transport::TransportError,
 };
 
@@ -133,11 +133,18 @@ impl Failed {
         }
     }
 
+    /// Whether the store is there, and somebody must mend it.
+    fn is_store_at_fault(&self) -> bool {
+        let Some(FailureSource::Store(error)) = &self.source else { return false };
+        matches!(error.kind(), StoreErrorKind::Damaged | StoreErrorKind::Insecure | StoreErrorKind::Invalid)
+    }
+
     /// The failure as its waiters see it; `in_doubt` says whether the refresh token may have been spent.
     pub(crate) fn share(&self, retry_at: Option<SystemTime>, in_doubt: bool) -> RefreshFailure {
         let class = match FailureClass::of(self.kind) {
             _ if self.permanent => FailureClass::Permanent,
             _ if in_doubt => FailureClass::UnknownFate,
+            _ if self.is_store_at_fault() => FailureClass::Fault,
             class => class,
         };
         RefreshFailure::new(self.kind, class, retry_at, self.source.clone())
@@ -232,6 +239,18 @@ mod tests {
         }
         for error in [ProviderError::refused, ProviderError::unavailable] {
             assert!(answered(200, error, GrantKind::Refresh).unspent);
+        }
+    }
+
+    #[test]
+    fn a_store_that_must_be_mended_is_a_fault_and_one_that_is_away_is_not() {
+        let class = |kind| Failed::from(StoreError::new(kind, "the store")).share(None, false).class();
+        for kind in [StoreErrorKind::Damaged, StoreErrorKind::Insecure, StoreErrorKind::Invalid] {
+            assert_eq!(class(kind), FailureClass::Fault);
+        }
+        for kind in [StoreErrorKind::Unavailable, StoreErrorKind::TimedOut, StoreErrorKind::Busy, StoreErrorKind::Lost]
+        {
+            assert_eq!(class(kind), FailureClass::Transient);
         }
     }
 

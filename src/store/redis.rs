@@ -127,7 +127,8 @@ impl RedisStore {
     /// A store for the session of this name on the server at `url`: `redis://` or, with TLS, `rediss://`, then
     /// `[user][:password@]host[:port][/database]`; or `redis+unix:///path/of/socket`. Reserved characters in user and password
     /// are percent-encoded. TLS trusts the machine's certificate authorities, or
-    /// [those that are given](Self::root_certificates).
+    /// [those that are given](Self::root_certificates); a minimal image has none. With TLS the first connection makes *ring* the
+    /// process's default of rustls, unless one has been installed: install yours first.
     ///
     /// Two sessions share a token set if they have the same server, database, [prefix](Self::prefix) and name. A name may
     /// hold any characters; it is seen in errors and on the server.

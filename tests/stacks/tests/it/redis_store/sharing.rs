@@ -88,6 +88,7 @@ async fn the_keys_of_a_session_lie_in_one_slot_of_a_cluster() {
 }
 
 #[tokio::test]
+#[allow(clippy::disallowed_methods, reason = "a thread for a runtime of its own")]
 async fn a_store_goes_on_in_another_runtime_after_the_first_one_has_ended() {
     let redis = Redis::start().await;
     let store = redis.store("a");
