@@ -43,7 +43,9 @@ impl RedisStore {
     }
 
     /// How long a lease holds without being renewed: after that time at the latest, somebody else takes the place of a
-    /// process that was killed. A session renews it every third of that time. The same on every host. Default: 10 s.
+    /// process that was killed. A session renews it every third of that time. Three times
+    /// [`store_timeout`](crate::session::RefreshPolicy::store_timeout) or more, so that one slow call does not cost it; the same on
+    /// every host. Default: 10 s.
     ///
     /// # Errors
     /// When it is shorter than 100 ms or longer than an hour.
@@ -73,8 +75,9 @@ impl RedisStore {
     }
 
     /// Encrypts what is stored. What stands there in the clear, or was encrypted with another key, is an error, and is left
-    /// as it is. The key must be random, and the same on every host; what is kept of it here is
-    /// wiped. Default: not encrypted.
+    /// as it is: to begin with encryption use another [`prefix`](Self::prefix), and give what was stored to
+    /// [`SessionBuilder::token`](crate::session::SessionBuilder::token). The key must be random, and the same on every host; what
+    /// is kept of it here is wiped. Default: not encrypted.
     #[must_use]
     pub fn encryption_key(mut self, mut key: [u8; 32]) -> Self {
         self.options.cipher = Some(Arc::new(Cipher::new(&[&key])));
