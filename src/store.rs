@@ -25,7 +25,7 @@ pub use redis::RedisStore;
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
-use crate::token::{Fence, Stored, Version};
+use crate::token::{FencingToken, Stored, Version};
 
 /// What a store's calls return: boxed, because a round trip follows, and so that stores are object safe.
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -52,7 +52,7 @@ pub trait TokenStore: Send + Sync + 'static {
     ///
     /// # Errors
     /// When the store cannot be reached or written to.
-    fn try_lease(&self, above: Option<Fence>) -> StoreFuture<'_, Option<Box<dyn Lease>>>;
+    fn try_lease(&self, above: Option<FencingToken>) -> StoreFuture<'_, Option<Box<dyn Lease>>>;
 
     /// Waits until what is stored may have changed, or a lease may have ended, since the call. To be woken for nothing is
     /// fine. Who is never woken learns of a change with the next flight only, as after a rejection.
@@ -63,7 +63,7 @@ pub trait TokenStore: Send + Sync + 'static {
 /// itself: at once where the store can see that, or when its time is over.
 pub trait Lease: Send + Sync + 'static {
     /// Its number: larger than that of any lease before it.
-    fn fence(&self) -> Fence;
+    fn fence(&self) -> FencingToken;
 
     /// For how long it holds from when it was asked for, or last [renewed](Self::renew). `None`: until it is released, or
     /// its holder dies.
@@ -117,7 +117,7 @@ macro_rules! forward_store {
             fn load(&self) -> StoreFuture<'_, Option<Stored>> {
                 (**self).load()
             }
-            fn try_lease(&self, above: Option<Fence>) -> StoreFuture<'_, Option<Box<dyn Lease>>> {
+            fn try_lease(&self, above: Option<FencingToken>) -> StoreFuture<'_, Option<Box<dyn Lease>>> {
                 (**self).try_lease(above)
             }
             fn changed(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {

@@ -63,7 +63,7 @@ pub struct Generation {
 /// A number that a store draws for each lease, always a larger one: by it a store knows an old holder from a new one
 /// ([fencing token](https://martin.kleppmann.com/2016/02/08/how-to-do-distributed-locking.html)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Fence(u64);
+pub struct FencingToken(u64);
 
 /// Which state of a store something is: the number of its token set, and who wrote it.
 ///
@@ -74,7 +74,7 @@ pub struct Version {
     /// The number of the token set.
     pub generation: Generation,
     /// The fencing token of its writer; `None` where no lease was held.
-    pub fence: Option<Fence>,
+    pub fence: Option<FencingToken>,
 }
 
 // ===== impl TokenSet =====
@@ -275,9 +275,9 @@ impl fmt::Display for Generation {
     }
 }
 
-// ===== impl Fence =====
+// ===== impl FencingToken =====
 
-impl Fence {
+impl FencingToken {
     /// The number itself, for stores and logs.
     #[must_use]
     pub fn get(self) -> u64 {
@@ -286,13 +286,13 @@ impl Fence {
 }
 
 /// A number that a store has drawn.
-impl From<u64> for Fence {
+impl From<u64> for FencingToken {
     fn from(number: u64) -> Self {
         Self(number)
     }
 }
 
-impl fmt::Display for Fence {
+impl fmt::Display for FencingToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }

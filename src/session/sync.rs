@@ -9,7 +9,7 @@ use crate::{
         flight::Flight,
         state::{Issued, Snapshot},
     },
-    token::{Fence, Stored, TokenSet, Version},
+    token::{FencingToken, Stored, TokenSet, Version},
 };
 
 /// What a session knows of its store.
@@ -18,12 +18,12 @@ pub(crate) struct Sync {
     /// What the store held when it last agreed with this session. `None`: nothing was ever seen in it.
     pub(crate) version: Option<Version>,
     /// The largest fencing token that was seen in it.
-    pub(crate) fence: Option<Fence>,
+    pub(crate) fence: Option<FencingToken>,
     /// Whether there is one at all.
     pub(crate) has_store: bool,
     /// The lease under which a refresh token was marked last, if it was not sent then. The mark may be stored all the
     /// same, and means nothing.
-    pub(crate) unsent: Option<Fence>,
+    pub(crate) unsent: Option<FencingToken>,
     /// What the store does not hold yet.
     pub(crate) unsaved: Option<Unsaved>,
     /// The task that is about to write it, as whoever waits for it sees it.
@@ -36,7 +36,7 @@ pub(crate) struct Sync {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unsaved {
     /// It was granted and could not be stored. It goes over what was stored then, and over what older leases wrote.
-    Granted { over: Option<Version>, fence: Option<Fence>, kind: GrantKind },
+    Granted { over: Option<Version>, fence: Option<FencingToken>, kind: GrantKind },
     /// The application set it, or signed out: it goes over everything.
     Changed,
     /// The application began with it, and the store could not be read: it goes over nothing.
@@ -63,7 +63,7 @@ pub(crate) enum Standing {
 
 impl Unsaved {
     /// The same, once it may have been written under the lease of that number.
-    pub(crate) fn under(self, lease: Option<Fence>) -> Self {
+    pub(crate) fn under(self, lease: Option<FencingToken>) -> Self {
         match self {
             Self::Granted { over, fence, kind } => Self::Granted { over, fence: lease.or(fence), kind },
             Self::Changed | Self::Initial => self,

@@ -29,7 +29,7 @@ use super::{Lease, StoreError, StoreErrorKind, StoreFuture, TokenStore};
 use crate::{
     clock::{Clock, SystemClock},
     rt,
-    token::{Fence, Stored},
+    token::{FencingToken, Stored},
 };
 
 /// Keeps a session's token set in a file, in the form of [`Stored`]. The processes of one machine can share it, with other
@@ -47,7 +47,7 @@ use crate::{
 /// | file | what it is |
 /// |---|---|
 /// | `token.json` | the token set. It is replaced as a whole, never changed in place |
-/// | `token.json.lock` | locked by whoever holds the lease; in it the last [fencing token](Fence). Leave it where it is: it is made once and never deleted |
+/// | `token.json.lock` | locked by whoever holds the lease; in it the last [fencing token](FencingToken). Leave it where it is: it is made once and never deleted |
 /// | `token.json.1750005400100.new` | the next token set, while the lease of that number writes it |
 ///
 /// All are made with mode 0600. The folder must be there, and writable: a container mounts the folder, since a mounted file
@@ -162,7 +162,7 @@ impl TokenStore for FileStore {
         })
     }
 
-    fn try_lease(&self, above: Option<Fence>) -> StoreFuture<'_, Option<Box<dyn Lease>>> {
+    fn try_lease(&self, above: Option<FencingToken>) -> StoreFuture<'_, Option<Box<dyn Lease>>> {
         Box::pin(async move {
             let (file, now) = (Arc::clone(&self.file), SystemClock::new().now().wall);
             let lease = run(self.file.path(), move || FileLease::try_take(file, above, now)).await?;

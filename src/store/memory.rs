@@ -11,7 +11,7 @@ use std::{
 use tokio::sync::watch;
 
 use super::{Lease, StoreError, StoreErrorKind, StoreFuture, Swap, TokenStore};
-use crate::token::{Fence, Stored, Version};
+use crate::token::{FencingToken, Stored, Version};
 
 /// Keeps a session in memory: for sessions of one process that share a token set, and for tests.
 ///
@@ -52,14 +52,14 @@ struct Shared {
 struct State {
     stored: Option<Stored>,
     /// The lease that is held.
-    held: Option<Fence>,
+    held: Option<FencingToken>,
     /// The largest fencing token that was ever drawn.
-    drawn: Option<Fence>,
+    drawn: Option<FencingToken>,
 }
 
 struct MemoryLease {
     shared: Arc<Shared>,
-    fence: Fence,
+    fence: FencingToken,
 }
 
 // ===== impl MemoryStore =====
@@ -77,7 +77,7 @@ impl TokenStore for MemoryStore {
         Box::pin(async { Ok(self.0.lock().stored.clone()) })
     }
 
-    fn try_lease(&self, above: Option<Fence>) -> StoreFuture<'_, Option<Box<dyn Lease>>> {
+    fn try_lease(&self, above: Option<FencingToken>) -> StoreFuture<'_, Option<Box<dyn Lease>>> {
         Box::pin(async move {
             let mut state = self.0.lock();
             if state.held.is_some() {
@@ -126,7 +126,7 @@ impl MemoryLease {
 }
 
 impl Lease for MemoryLease {
-    fn fence(&self) -> Fence {
+    fn fence(&self) -> FencingToken {
         self.fence
     }
 
@@ -180,13 +180,14 @@ impl Shared {
 }
 
 impl State {
-    fn draw(&mut self, above: Option<Fence>) -> Result<Fence, StoreError> {
+    fn draw(&mut self, above: Option<FencingToken>) -> Result<FencingToken, StoreError> {
         let stored = self.stored.as_ref().and_then(|stored| stored.fence);
-        let largest = [self.drawn, stored, above].into_iter().flatten().map(Fence::get).max().unwrap_or_default();
+        let largest =
+            [self.drawn, stored, above].into_iter().flatten().map(FencingToken::get).max().unwrap_or_default();
         let Some(next) = largest.checked_add(1) else {
             return Err(StoreError::new(StoreErrorKind::Damaged, "the memory store has no larger fencing token"));
         };
-        let next = Fence::from(next);
+        let next = FencingToken::from(next);
         self.drawn = Some(next);
         Ok(next)
     }

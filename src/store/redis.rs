@@ -34,7 +34,7 @@ use self::{
 use super::{Lease, StoreError, StoreErrorKind, StoreFuture, TokenStore};
 use crate::{
     rt::{self, NotInTime},
-    token::{Fence, Stored},
+    token::{FencingToken, Stored},
 };
 
 /// One session's token set on a Redis server, for any number of processes on any number of hosts.
@@ -184,7 +184,7 @@ impl TokenStore for RedisStore {
         })
     }
 
-    fn try_lease(&self, above: Option<Fence>) -> StoreFuture<'_, Option<Box<dyn Lease>>> {
+    fn try_lease(&self, above: Option<FencingToken>) -> StoreFuture<'_, Option<Box<dyn Lease>>> {
         Box::pin(async move {
             let owner = format!("{:032x}", fastrand::u128(..));
             let mut script = scripts::LEASE.prepare_invoke();
@@ -194,7 +194,7 @@ impl TokenStore for RedisStore {
                 .key(&self.keys.fence)
                 .arg(&owner)
                 .arg(milliseconds(self.options.lease))
-                .arg(above.map_or(0, Fence::get))
+                .arg(above.map_or(0, FencingToken::get))
                 .arg(milliseconds(lifetime::TOMBSTONE));
             let (fence, left): (String, i64) = self.run(script, "lease").await?;
             let Ok(number) = fence.parse::<u64>() else {

@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use self::error::Reason;
 pub use self::{error::StoredError, login_mark::LoginMark};
-use super::{Expiry, ExposeSecret, Fence, Generation, SecretString, TokenSet, Version};
+use super::{Expiry, ExposeSecret, FencingToken, Generation, SecretString, TokenSet, Version};
 
 /// What a store keeps of a session: its token set, or why there is none, with what is known of it. And its JSON form.
 ///
@@ -69,7 +69,7 @@ pub struct Stored {
     pub generation: Generation,
     /// The fencing token of the lease under which this was written. `None` where no lease was held, as when people or
     /// other programs write.
-    pub fence: Option<Fence>,
+    pub fence: Option<FencingToken>,
     /// Since when its refresh token is being spent: it was sent, and nobody knows yet whether the server has taken it.
     /// `None`, the default, where it was not sent.
     pub spending_since: Option<SystemTime>,

@@ -32,7 +32,7 @@ use tower_auth_refresh::{
     session::{Condition, Event, Events, InvalidPolicy, RefreshPolicy, SessionBuilder, Status},
     store::{FileStore, MemoryStore, StoreError, StoreErrorKind, Swap},
     test_util,
-    token::{Expiry, Fence, Generation, LoginMark, SecretString, Stored, StoredError, TokenSet, Version},
+    token::{Expiry, FencingToken, Generation, LoginMark, SecretString, Stored, StoredError, TokenSet, Version},
 };
 
 use crate::support::{Body, Counts, Place, TestProvider, World, client, get, send, session, text};
@@ -143,7 +143,7 @@ fn the_servers_of_tests_can_be_cloned_and_shared_between_threads() {
 fn values_can_be_copied_and_go_everywhere() {
     assert_is!(Send, Sync, Unpin, Copy, UnwindSafe, RefUnwindSafe, fmt::Debug;
         Buffered, CloneBody, Never, Credentials, SystemClock, Now, Condition, InvalidPolicy, ErrorKind, FailureClass, InvalidCredential,
-        Expiry, Generation, Fence, Version, LoginMark, StoreErrorKind, Swap, Grant<'_>, GrantKind, Reason, Verdict, provider::Context, ProviderErrorKind,
+        Expiry, Generation, FencingToken, Version, LoginMark, StoreErrorKind, Swap, Grant<'_>, GrantKind, Reason, Verdict, provider::Context, ProviderErrorKind,
         providers::BodyFormat, providers::Language, providers::Place, providers::RefreshIn, providers::RefreshWith,
     );
 }

@@ -17,7 +17,7 @@ use std::{fs, path::Path, time::Duration};
 use tower_auth_refresh::{
     store::{FileStore, Lease, StoreError, StoreErrorKind, Swap, TokenStore},
     test_util::store_conformance,
-    token::{ExposeSecret, Fence, Generation, Stored, TokenSet, Version},
+    token::{ExposeSecret, FencingToken, Generation, Stored, TokenSet, Version},
 };
 
 use crate::support::{by_hand::ByHand, folder::Folder};

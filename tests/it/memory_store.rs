@@ -8,10 +8,10 @@ use std::{
 
 use tower_auth_refresh::{
     store::{Lease, MemoryStore, StoreErrorKind, Swap, TokenStore},
-    token::{Fence, Generation, Stored, TokenSet},
+    token::{FencingToken, Generation, Stored, TokenSet},
 };
 
-fn token_set(generation: u64, fence: Fence) -> Stored {
+fn token_set(generation: u64, fence: FencingToken) -> Stored {
     let token = TokenSet::new(format!("S3CR3T-access-{generation}")).with_refresh_token("S3CR3T-refresh");
     let mut stored = Stored::new(token, Generation::from(generation));
     stored.fence = Some(fence);
@@ -103,25 +103,25 @@ async fn what_changes_nothing_and_what_came_before_wakes_nobody() {
 async fn fencing_tokens_are_above_a_restored_set_and_never_start_anew() {
     let store = MemoryStore::new();
     let holder = lease(&store).await;
-    assert_eq!(holder.fence(), Fence::from(1));
+    assert_eq!(holder.fence(), FencingToken::from(1));
     // As it stood in the store that this one takes the place of.
-    assert_eq!(holder.save(None, &token_set(1, Fence::from(41))).await.unwrap(), Swap::Done);
+    assert_eq!(holder.save(None, &token_set(1, FencingToken::from(41))).await.unwrap(), Swap::Done);
     holder.release().await.unwrap();
 
-    assert_eq!(lease(&store).await.fence(), Fence::from(42));
-    assert_eq!(lease(&store).await.fence(), Fence::from(43));
-    let above = store.try_lease(Some(Fence::from(100))).await.unwrap().unwrap();
-    assert_eq!(above.fence(), Fence::from(101));
+    assert_eq!(lease(&store).await.fence(), FencingToken::from(42));
+    assert_eq!(lease(&store).await.fence(), FencingToken::from(43));
+    let above = store.try_lease(Some(FencingToken::from(100))).await.unwrap().unwrap();
+    assert_eq!(above.fence(), FencingToken::from(101));
 }
 
 #[tokio::test]
 async fn behind_the_last_fencing_token_there_is_an_error_and_no_lease() {
     let store = MemoryStore::new();
-    let error = store.try_lease(Some(Fence::from(u64::MAX))).await.map(drop).unwrap_err();
+    let error = store.try_lease(Some(FencingToken::from(u64::MAX))).await.map(drop).unwrap_err();
 
     assert_eq!(error.kind(), StoreErrorKind::Damaged);
     assert_eq!(error.to_string(), "the memory store has no larger fencing token");
-    assert_eq!(lease(&store).await.fence(), Fence::from(1));
+    assert_eq!(lease(&store).await.fence(), FencingToken::from(1));
 }
 
 #[tokio::test]
@@ -132,7 +132,7 @@ async fn debug_shows_the_version_and_the_lease_and_no_secret() {
 
     assert_eq!(
         format!("{store:?}"),
-        "MemoryStore { version: Some(Version { generation: Generation(7), fence: Some(Fence(1)) }), held: Some(Fence(1)) }"
+        "MemoryStore { version: Some(Version { generation: Generation(7), fence: Some(FencingToken(1)) }), held: Some(FencingToken(1)) }"
     );
 }
 
@@ -152,7 +152,7 @@ async fn pointers_to_a_store_are_that_store() {
     }
     holder.release().await.unwrap();
     for pointer in [&boxed as &dyn TokenStore, &shared] {
-        let above = pointer.try_lease(Some(Fence::from(100))).await.unwrap().unwrap();
-        assert!(above.fence() > Fence::from(100));
+        let above = pointer.try_lease(Some(FencingToken::from(100))).await.unwrap().unwrap();
+        assert!(above.fence() > FencingToken::from(100));
     }
 }

@@ -16,7 +16,7 @@ use crate::{
     rt::{self, NotInTime},
     session::{Session, lifetime::Moment},
     store::{Lease, StoreError, StoreErrorKind, StoreFuture, Swap, TokenStore},
-    token::{Fence, Stored, Version},
+    token::{FencingToken, Stored, Version},
 };
 
 /// Given back when it is dropped, as far as there is a runtime left to do so.
@@ -82,7 +82,7 @@ pub(super) async fn rest() {
 }
 
 impl Held {
-    pub(crate) fn fence(&self) -> Option<Fence> {
+    pub(crate) fn fence(&self) -> Option<FencingToken> {
         self.lease.as_ref().map(|lease| lease.fence())
     }
 

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     store::{Lease, StoreError, StoreErrorKind, StoreFuture, Swap},
-    token::{Fence, Stored, Version},
+    token::{FencingToken, Stored, Version},
 };
 
 /// A lease that lasts until it is released, or its process ends.
@@ -27,7 +27,7 @@ pub(super) struct FileLease(Arc<Held>);
 struct Held {
     file: Arc<TokenFile>,
     place: Place,
-    fence: Fence,
+    fence: FencingToken,
     /// `None` once it is released.
     lock: Mutex<Option<LockFile>>,
 }
@@ -36,7 +36,7 @@ impl FileLease {
     /// `None` while another holds it.
     pub(super) fn try_take(
         file: Arc<TokenFile>,
-        above: Option<Fence>,
+        above: Option<FencingToken>,
         now: SystemTime,
     ) -> Result<Option<Self>, StoreError> {
         let place = file.place()?;
@@ -60,7 +60,7 @@ impl FileLease {
 }
 
 impl Lease for FileLease {
-    fn fence(&self) -> Fence {
+    fn fence(&self) -> FencingToken {
         self.0.fence
     }
 
@@ -121,11 +121,11 @@ impl Held {
 
 /// A number above all of these and above the time in epoch milliseconds: so one that is drawn after all else was lost, in a
 /// restored folder or beside a deleted file, is above the lost ones too.
-fn next(known: [Option<Fence>; 3], now: SystemTime) -> Option<Fence> {
+fn next(known: [Option<FencingToken>; 3], now: SystemTime) -> Option<FencingToken> {
     let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-    let now = Fence::from(u64::try_from(now).ok()?);
-    let largest = known.into_iter().flatten().fold(now, Fence::max);
-    largest.get().checked_add(1).map(Fence::from)
+    let now = FencingToken::from(u64::try_from(now).ok()?);
+    let largest = known.into_iter().flatten().fold(now, FencingToken::max);
+    largest.get().checked_add(1).map(FencingToken::from)
 }
 
 #[cfg(test)]

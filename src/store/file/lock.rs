@@ -13,7 +13,7 @@ use std::{
 use super::{access, cannot};
 use crate::{
     store::{StoreError, StoreErrorKind},
-    token::Fence,
+    token::FencingToken,
 };
 
 /// How often it may be deleted, or made by another, between two looks at it.
@@ -97,7 +97,7 @@ impl LockFile {
     ///
     /// # Errors
     /// When it cannot be read, or holds something else than a number.
-    pub(super) fn number(&mut self) -> Result<Option<Fence>, StoreError> {
+    pub(super) fn number(&mut self) -> Result<Option<FencingToken>, StoreError> {
         let mut bytes = Vec::new();
         let read = (&mut self.file).take(LONGEST).read_to_end(&mut bytes);
         read.map_err(|error| cannot("read", &self.path, &error))?;
@@ -107,7 +107,7 @@ impl LockFile {
             Ok(number) => number.parse::<u64>().ok(),
             Err(_) => None,
         };
-        number.map(|number| Some(Fence::from(number))).ok_or_else(|| {
+        number.map(|number| Some(FencingToken::from(number))).ok_or_else(|| {
             let what = format!("{} does not hold a number", self.path.display());
             StoreError::new(StoreErrorKind::Damaged, what)
         })
@@ -117,7 +117,7 @@ impl LockFile {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub(super) fn keep(&mut self, fence: Fence) -> Result<(), StoreError> {
+    pub(super) fn keep(&mut self, fence: FencingToken) -> Result<(), StoreError> {
         let write = |file: &mut File| -> io::Result<()> {
             file.rewind()?;
             file.write_all(format!("{:020}\n", fence.get()).as_bytes())

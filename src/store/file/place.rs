@@ -8,7 +8,7 @@ use std::{
 use super::{access, cannot};
 use crate::{
     store::{StoreError, StoreErrorKind},
-    token::Fence,
+    token::FencingToken,
 };
 
 /// How many links are followed; the usual limit of operating systems.
@@ -62,7 +62,7 @@ impl Place {
     }
 
     /// What the holder of the lease with that number writes before it is renamed. Whoever knows the number finds it.
-    pub(super) fn draft(&self, fence: Fence) -> PathBuf {
+    pub(super) fn draft(&self, fence: FencingToken) -> PathBuf {
         self.beside(&format!("{fence}.new"))
     }
 

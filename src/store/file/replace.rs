@@ -10,7 +10,7 @@ use std::{
 use super::{access, cannot, place::Place, token_file::LARGEST};
 use crate::{
     store::{StoreError, StoreErrorKind},
-    token::{ExposeSecret, Fence, SecretString},
+    token::{ExposeSecret, FencingToken, SecretString},
 };
 
 /// A file that is not renamed yet. It is deleted when it is dropped; once it has its name there is nothing to delete.
@@ -23,7 +23,7 @@ struct Draft(PathBuf);
 /// and may not be there any more after a crash of the machine.
 pub(super) fn replace(
     place: &Place,
-    fence: Fence,
+    fence: FencingToken,
     json: &SecretString,
     may: impl FnOnce() -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
@@ -36,7 +36,7 @@ pub(super) fn replace(
 }
 
 /// Deletes what the holder of the lease `fence` wrote and did not live to rename. Only who holds the lock may do that.
-pub(super) fn discard(place: &Place, fence: Fence) {
+pub(super) fn discard(place: &Place, fence: FencingToken) {
     let draft = place.draft(fence);
     match fs::remove_file(&draft) {
         Ok(()) => tracing::debug!(path = %draft.display(), "deleted what a writer that died had left"),

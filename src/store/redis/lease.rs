@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{RedisStore, lifetime::Lifetime, scripts, value};
 use crate::{
     store::{Lease, StoreError, StoreErrorKind, StoreFuture, Swap},
-    token::{Fence, Stored, Version},
+    token::{FencingToken, Stored, Version},
 };
 
 /// Held by whoever knows what the server keeps under the lease's key.
@@ -13,11 +13,11 @@ pub(super) struct RedisLease {
     pub(super) store: RedisStore,
     /// What is kept there: whose lease it is, and its number.
     pub(super) holder: String,
-    pub(super) fence: Fence,
+    pub(super) fence: FencingToken,
 }
 
 impl Lease for RedisLease {
-    fn fence(&self) -> Fence {
+    fn fence(&self) -> FencingToken {
         self.fence
     }
 

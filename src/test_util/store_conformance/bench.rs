@@ -15,7 +15,7 @@ use super::{
 use crate::{
     rt::{self, NotInTime},
     store::{Lease, StoreError, Swap, TokenStore},
-    token::{Fence, Stored, Version},
+    token::{FencingToken, Stored, Version},
 };
 
 pub(super) struct Bench<'a, S> {
@@ -93,7 +93,7 @@ impl<S: TokenStore> Handle<S> {
         self.limit.call("load", self.store.load()).await
     }
 
-    pub(super) async fn try_lease(&self, above: Option<Fence>) -> Result<Option<Holder>, Outcome> {
+    pub(super) async fn try_lease(&self, above: Option<FencingToken>) -> Result<Option<Holder>, Outcome> {
         let lease = self.limit.call("try_lease", self.store.try_lease(above)).await?;
         Ok(lease.map(|lease| Holder { lease, limit: self.limit }))
     }
@@ -134,7 +134,7 @@ impl<S: TokenStore> Handle<S> {
 // ===== impl Holder =====
 
 impl Holder {
-    pub(super) fn fence(&self) -> Fence {
+    pub(super) fn fence(&self) -> FencingToken {
         self.lease.fence()
     }
 

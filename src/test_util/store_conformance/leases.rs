@@ -4,7 +4,7 @@ use super::{
     bench::{Bench, Handle, all, pause},
     report::{Finding, Outcome, Report, same},
 };
-use crate::{store::TokenStore, token::Fence};
+use crate::{store::TokenStore, token::FencingToken};
 
 pub(super) async fn check<S: TokenStore>(bench: &Bench<'_, S>, report: &mut Report) {
     report.record("one at a time holds the lease", "C48", exclusive(bench).await);
@@ -86,7 +86,7 @@ async fn grow<S: TokenStore>(bench: &Bench<'_, S>) -> Finding {
 async fn above<S: TokenStore>(bench: &Bench<'_, S>) -> Finding {
     let (one, other) = (bench.open(), bench.open());
     let holder = one.lease().await?;
-    let mut seen = Fence::from(holder.fence().get().saturating_add(1_000_000));
+    let mut seen = FencingToken::from(holder.fence().get().saturating_add(1_000_000));
     holder.release().await?;
     for (handle, above) in [(&one, Some(seen)), (&other, None), (&bench.open(), None)] {
         let holder = handle.try_lease(above).await?.ok_or_else(|| Outcome::failed("a lease", "none"))?;
@@ -97,11 +97,14 @@ async fn above<S: TokenStore>(bench: &Bench<'_, S>) -> Finding {
     Ok(())
 }
 
-fn larger(fence: Fence, than: Option<Fence>) -> Finding {
+fn larger(fence: FencingToken, than: Option<FencingToken>) -> Finding {
     if Some(fence) > than {
         return Ok(());
     }
-    Err(Outcome::failed(format!("a fencing token larger than {}", than.map_or(0, Fence::get)), fence.to_string()))
+    Err(Outcome::failed(
+        format!("a fencing token larger than {}", than.map_or(0, FencingToken::get)),
+        fence.to_string(),
+    ))
 }
 
 /// Passes where another holds the lease.

@@ -7,19 +7,19 @@ use http::Request;
 use serde_json::{Map, Value, json};
 
 use super::report::{Finding, Outcome};
-use crate::token::{Expiry, ExposeSecret, Fence, Generation, LoginMark, Stored, TokenSet};
+use crate::token::{Expiry, ExposeSecret, FencingToken, Generation, LoginMark, Stored, TokenSet};
 
-pub(super) fn token_set(generation: Generation, fence: Fence) -> Stored {
+pub(super) fn token_set(generation: Generation, fence: FencingToken) -> Stored {
     let token = TokenSet::new(format!("access-{generation}")).with_refresh_token(format!("refresh-{generation}"));
     Stored { fence: Some(fence), ..Stored::new(token, generation) }
 }
 
-pub(super) fn signed_out(generation: Generation, fence: Fence) -> Stored {
+pub(super) fn signed_out(generation: Generation, fence: FencingToken) -> Stored {
     Stored { fence: Some(fence), ..Stored::signed_out(generation, at(1_750_005_500_201)) }
 }
 
 /// Everything that there is to store: no member is missing from one of these.
-pub(super) fn all(fence: Fence) -> [Stored; 4] {
+pub(super) fn all(fence: FencingToken) -> [Stored; 4] {
     let token = TokenSet::new("quote\" backslash\\ line\n null\0 delete\u{7f} e\u{e9} face\u{1f600} brace}")
         .with_refresh_token("refresh-token")
         .with_signing_key("signing-key")

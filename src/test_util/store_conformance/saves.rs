@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     store::{Swap, TokenStore},
-    token::{Fence, Generation, Stored, Version},
+    token::{FencingToken, Generation, Stored, Version},
 };
 
 pub(super) async fn check_fresh<S: TokenStore>(bench: &Bench<'_, S>, report: &mut Report) {
@@ -104,8 +104,8 @@ fn others(version: Version) -> [Option<Version>; 6] {
     let Version { generation, fence } = version;
     let number = generation.get();
     let with = |number: u64| Some(Version { generation: number.into(), fence });
-    let by = |fence: Option<Fence>| Some(Version { generation, fence });
-    let fences = fence.map(|fence| [fence.get().wrapping_add(1), fence.get().wrapping_sub(1)].map(Fence::from));
+    let by = |fence: Option<FencingToken>| Some(Version { generation, fence });
+    let fences = fence.map(|fence| [fence.get().wrapping_add(1), fence.get().wrapping_sub(1)].map(FencingToken::from));
     let [larger, smaller] = fences.map_or([None, None], |fences| fences.map(Some));
     [None, with(number.wrapping_add(1)), with(number.wrapping_sub(1)), by(larger), by(smaller), by(None)]
 }

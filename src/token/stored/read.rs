@@ -9,7 +9,7 @@ use serde::{
 use serde_json::error::Category;
 
 use super::{
-    Expiry, Fence, Reason, Stored, StoredError, TokenSet, VERSION, member,
+    Expiry, FencingToken, Reason, Stored, StoredError, TokenSet, VERSION, member,
     value::{End, Mark, Object, Text, Time},
 };
 
@@ -131,7 +131,7 @@ impl Members {
         let stored = Stored {
             token,
             generation: self.generation.unwrap_or_default().into(),
-            fence: self.fence.map(Fence::from),
+            fence: self.fence.map(FencingToken::from),
             spending_since: time(self.spending_since),
             refresh_refused_since: time(self.refresh_refused_since),
             signed_out_since: time(self.signed_out_since),

@@ -43,7 +43,7 @@ fn full() -> Stored {
         .with_refresh_expires_at(at(1_752_592_000_000))
         .with_extra("user", json!({ "id": [1, 2.5, null] }));
     Stored {
-        fence: Some(Fence::from(41)),
+        fence: Some(FencingToken::from(41)),
         spending_since: Some(at(1_750_005_400_123)),
         refresh_refused_since: Some(at(1_750_005_400_456)),
         login_refused: Some(mark()),

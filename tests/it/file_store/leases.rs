@@ -50,30 +50,30 @@ async fn a_number_is_above_the_time_in_milliseconds() {
     let (_folder, store) = scene();
     let before = now_ms();
     let fence = leased(&store).await.fence();
-    assert!(fence > Fence::from(before) && fence <= Fence::from(now_ms() + 1), "{fence}");
+    assert!(fence > FencingToken::from(before) && fence <= FencingToken::from(now_ms() + 1), "{fence}");
 }
 
 #[tokio::test]
 async fn a_number_is_above_the_one_that_the_session_has_seen() {
     let (_folder, store) = scene();
-    let lease = store.try_lease(Some(Fence::from(LATE))).await.unwrap().unwrap();
-    assert_eq!(lease.fence(), Fence::from(LATE + 1));
+    let lease = store.try_lease(Some(FencingToken::from(LATE))).await.unwrap().unwrap();
+    assert_eq!(lease.fence(), FencingToken::from(LATE + 1));
 }
 
 #[tokio::test]
 async fn a_number_is_above_the_one_that_is_stored() {
     let (folder, store) = scene();
     folder.write(FILE, format!(r#"{{"version":1,"access_token":"a","fence":{LATE}}}"#));
-    assert_eq!(leased(&store).await.fence(), Fence::from(LATE + 1));
+    assert_eq!(leased(&store).await.fence(), FencingToken::from(LATE + 1));
 }
 
 #[tokio::test]
 async fn a_number_is_above_one_that_was_drawn_and_never_written() {
     let (folder, store) = scene();
-    drop(store.try_lease(Some(Fence::from(LATE))).await.unwrap().unwrap());
+    drop(store.try_lease(Some(FencingToken::from(LATE))).await.unwrap().unwrap());
     assert_eq!(folder.names(), [LOCK]);
     assert_eq!(lock_holds(&folder), LATE + 1);
-    assert_eq!(leased(&FileStore::new(folder.path(FILE))).await.fence(), Fence::from(LATE + 2));
+    assert_eq!(leased(&FileStore::new(folder.path(FILE))).await.fence(), FencingToken::from(LATE + 2));
 }
 
 #[tokio::test]
@@ -91,7 +91,7 @@ async fn a_hundred_numbers_rise() {
 #[tokio::test]
 async fn above_the_largest_number_there_is_none() {
     let (folder, store) = scene();
-    let largest = Some(Fence::from(u64::MAX));
+    let largest = Some(FencingToken::from(u64::MAX));
     assert_fails(store.try_lease(largest).await, StoreErrorKind::Damaged, &folder.path(FILE));
     leased(&store).await;
 }
@@ -134,7 +134,7 @@ async fn what_is_stored_must_be_what_was_expected() {
     let content = folder.read(FILE);
     let lease = leased(&store).await;
     let other_number = Version { generation: Generation::from(6), ..current };
-    let other_writer = Version { fence: Some(Fence::from(1)), ..current };
+    let other_writer = Version { fence: Some(FencingToken::from(1)), ..current };
     for expected in [None, Some(other_number), Some(other_writer), Some(Version { fence: None, ..current })] {
         assert_eq!(lease.save(expected, &stored(8, &*lease)).await.unwrap(), Swap::Conflict, "{expected:?}");
         assert_eq!(folder.read(FILE), content);
@@ -157,7 +157,7 @@ async fn what_was_deleted_is_not_what_was_expected() {
 async fn what_was_written_under_a_larger_number_is_not_replaced() {
     let (folder, store) = scene();
     let lease = leased(&store).await;
-    let larger = Fence::from(lease.fence().get() + 1);
+    let larger = FencingToken::from(lease.fence().get() + 1);
     folder.write(FILE, format!(r#"{{"version":1,"generation":7,"access_token":"a","fence":{larger}}}"#));
     let expected = version(&store).await;
     assert_eq!(lease.save(expected, &stored(8, &*lease)).await.unwrap(), Swap::Conflict);

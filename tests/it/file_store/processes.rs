@@ -68,9 +68,9 @@ fn hold(store: &FileStore) -> ! {
 }
 
 /// The number of the lease that the other process holds.
-fn held_by(other: &mut Other) -> Fence {
+fn held_by(other: &mut Other) -> FencingToken {
     let line = other.says().unwrap();
-    Fence::from(line.strip_prefix("held ").expect(&line).parse::<u64>().unwrap())
+    FencingToken::from(line.strip_prefix("held ").expect(&line).parse::<u64>().unwrap())
 }
 
 #[test]

@@ -13,7 +13,7 @@ use std::{
 use tokio::{sync::watch, task::yield_now, time::Instant};
 use tower_auth_refresh::{
     store::{Lease, StoreError, StoreErrorKind, StoreFuture, TokenStore},
-    token::{Fence, Generation, Stored, TokenSet, Version},
+    token::{FencingToken, Generation, Stored, TokenSet, Version},
 };
 
 pub use flaw::Flaw;
@@ -38,7 +38,7 @@ pub struct Shared {
 #[derive(Default)]
 struct State {
     stored: Option<Stored>,
-    held: Option<(Fence, Option<Instant>)>,
+    held: Option<(FencingToken, Option<Instant>)>,
     drawn: u64,
 }
 
@@ -75,7 +75,7 @@ impl Shared {
         self.lasts.map(|lasts| Instant::now() + lasts)
     }
 
-    fn give_back(&self, fence: Fence, for_others: bool) {
+    fn give_back(&self, fence: FencingToken, for_others: bool) {
         let mut state = self.state();
         if for_others || state.held.is_some_and(|(held, _)| held == fence) {
             state.held = None;
@@ -124,7 +124,7 @@ impl Shared {
 }
 
 impl Flawed {
-    fn take(&self, above: Option<Fence>) -> Option<Fence> {
+    fn take(&self, above: Option<FencingToken>) -> Option<FencingToken> {
         (self.is_free() || self.shared.is(LeasesToAll)).then(|| self.draw(above))
     }
 
@@ -137,11 +137,11 @@ impl Flawed {
         held.is_none_or(|(_, end)| end.is_some_and(|end| end <= Instant::now()))
     }
 
-    fn draw(&self, above: Option<Fence>) -> Fence {
+    fn draw(&self, above: Option<FencingToken>) -> FencingToken {
         let shared = &self.shared;
         let (mut own, mut state) = (self.own.lock().unwrap(), shared.state());
-        let stored = state.stored.as_ref().and_then(|stored| stored.fence).map_or(0, Fence::get);
-        let (drawn, above) = (state.drawn, above.map_or(0, Fence::get));
+        let stored = state.stored.as_ref().and_then(|stored| stored.fence).map_or(0, FencingToken::get);
+        let (drawn, above) = (state.drawn, above.map_or(0, FencingToken::get));
         let next = match shared.flaw {
             RepeatsFences => drawn.max(stored).max(above).max(1),
             CountsFencesPerHandle => own.drawn.max(above) + 1,
@@ -151,9 +151,9 @@ impl Flawed {
         };
         own.drawn = next;
         state.drawn = if shared.is(ForgetsWhatASessionHasSeen) && above > 0 { drawn } else { next };
-        let held = Some((Fence::from(next), shared.end()));
+        let held = Some((FencingToken::from(next), shared.end()));
         (own.held, state.held) = (held, held);
-        Fence::from(next)
+        FencingToken::from(next)
     }
 }
 
@@ -176,7 +176,7 @@ impl TokenStore for Flawed {
         })
     }
 
-    fn try_lease(&self, above: Option<Fence>) -> StoreFuture<'_, Option<Box<dyn Lease>>> {
+    fn try_lease(&self, above: Option<FencingToken>) -> StoreFuture<'_, Option<Box<dyn Lease>>> {
         let shared = &self.shared;
         let taken_at_once = shared.is(LosesLeasesBeforeTheFirstPoll).then(|| self.take(above));
         Box::pin(async move {

@@ -153,7 +153,7 @@ impl TokenStore for Switch {
 
     fn try_lease(
         &self,
-        above: Option<tower_auth_refresh::token::Fence>,
+        above: Option<tower_auth_refresh::token::FencingToken>,
     ) -> tower_auth_refresh::store::StoreFuture<'_, Option<Box<dyn Lease>>> {
         let store = self.0.borrow().clone();
         Box::pin(async move { store.try_lease(above).await })

@@ -10,7 +10,7 @@ use tokio::{
 use tower_auth_refresh::{
     session::Event,
     store::{Lease, MemoryStore, StoreFuture, TokenStore},
-    token::{Fence, Stored},
+    token::{FencingToken, Stored},
 };
 
 use crate::support::{
@@ -42,7 +42,7 @@ impl TokenStore for Slow {
         })
     }
 
-    fn try_lease(&self, above: Option<Fence>) -> StoreFuture<'_, Option<Box<dyn Lease>>> {
+    fn try_lease(&self, above: Option<FencingToken>) -> StoreFuture<'_, Option<Box<dyn Lease>>> {
         self.inner.try_lease(above)
     }
 

@@ -13,7 +13,7 @@ use tower_auth_refresh::{
     Session,
     session::{RefreshPolicy, SessionBuilder},
     store::{Lease, MemoryStore, StoreError, StoreErrorKind, StoreFuture, Swap, TokenStore},
-    token::{Fence, Generation, Stored, Version},
+    token::{FencingToken, Generation, Stored, Version},
 };
 
 use super::{Client, TestProvider, World, client};
@@ -174,7 +174,7 @@ impl TokenStore for Handle {
         }))
     }
 
-    fn try_lease(&self, above: Option<Fence>) -> StoreFuture<'_, Option<Box<dyn Lease>>> {
+    fn try_lease(&self, above: Option<FencingToken>) -> StoreFuture<'_, Option<Box<dyn Lease>>> {
         Box::pin(self.call(Call::Lease, async move {
             let mut held = self.leases_held.subscribe();
             let _ = held.wait_for(|held| !held).await;
@@ -194,7 +194,7 @@ struct Held {
 }
 
 impl Lease for Held {
-    fn fence(&self) -> Fence {
+    fn fence(&self) -> FencingToken {
         self.lease.fence()
     }
 

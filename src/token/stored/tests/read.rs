@@ -6,7 +6,7 @@ use super::*;
 fn what_was_written_reads_the_same() {
     let stored = read(FULL);
     assert_eq!(stored.generation.get(), 7);
-    assert_eq!(stored.fence, Some(Fence::from(41)));
+    assert_eq!(stored.fence, Some(FencingToken::from(41)));
     assert_eq!(stored.spending_since, Some(at(1_750_005_400_123)));
     assert_eq!(stored.refresh_refused_since, Some(at(1_750_005_400_456)));
     assert_eq!(stored.signed_out_since, None);
@@ -38,8 +38,10 @@ fn absent_and_null_mean_unknown() {
 
 #[test]
 fn a_version_is_the_number_and_who_wrote_it_and_nothing_else() {
-    let version =
-        |generation: u64, fence: Option<u64>| Version { generation: generation.into(), fence: fence.map(Fence::from) };
+    let version = |generation: u64, fence: Option<u64>| Version {
+        generation: generation.into(),
+        fence: fence.map(FencingToken::from),
+    };
     assert_eq!(read(FULL).version(), version(7, Some(41)));
     assert_eq!(read(r#"{"version":1,"access_token":"a"}"#).version(), version(0, None));
     assert_ne!(version(7, Some(41)), version(8, Some(41)));

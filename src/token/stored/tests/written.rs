@@ -10,7 +10,7 @@ fn every_member_is_written_in_its_place() {
 #[test]
 fn a_tombstone_keeps_its_number_its_fence_and_the_refused_login() {
     let since = at(1_750_005_500_201);
-    let stored = Stored { fence: Some(Fence::from(42)), ..Stored::signed_out(Generation::from(8), since) };
+    let stored = Stored { fence: Some(FencingToken::from(42)), ..Stored::signed_out(Generation::from(8), since) };
     let golden = r#"{"version":1,"generation":8,"fence":42,"signed_out_ms":1750005500201}"#;
     assert_eq!(written(&stored), golden);
     assert_eq!(read(golden).version(), stored.version());

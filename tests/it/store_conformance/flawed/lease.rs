@@ -5,14 +5,14 @@ use std::{sync::Arc, time::Duration};
 use tokio::{task::yield_now, time::Instant};
 use tower_auth_refresh::{
     store::{Lease, StoreError, StoreErrorKind, StoreFuture, Swap},
-    token::{Fence, Stored, Version},
+    token::{FencingToken, Stored, Version},
 };
 
 use super::{super::WITHIN, Flaw::*, Shared};
 
 pub struct FlawedLease {
     pub shared: Arc<Shared>,
-    pub fence: Fence,
+    pub fence: FencingToken,
 }
 
 impl FlawedLease {
@@ -53,7 +53,7 @@ impl FlawedLease {
 }
 
 impl Lease for FlawedLease {
-    fn fence(&self) -> Fence {
+    fn fence(&self) -> FencingToken {
         self.fence
     }
 

@@ -8,7 +8,7 @@ use tower_auth_refresh::{
     provider::GrantKind,
     session::RefreshPolicy,
     store::{MemoryStore, TokenStore},
-    token::Fence,
+    token::FencingToken,
 };
 
 use super::{
@@ -26,7 +26,7 @@ use crate::support::{
 /// A store in which nothing is, and whose fencing tokens go on all the same, as those of real ones do.
 async fn flushed() -> MemoryStore {
     let flushed = MemoryStore::new();
-    drop(flushed.try_lease(Some(Fence::from(100))).await.unwrap());
+    drop(flushed.try_lease(Some(FencingToken::from(100))).await.unwrap());
     flushed
 }
 

@@ -10,7 +10,7 @@ use std::{
 use tokio::sync::watch;
 use tower_auth_refresh::{
     store::{Lease, MemoryStore, StoreFuture, Swap, TokenStore},
-    token::{Fence, Stored, Version},
+    token::{FencingToken, Stored, Version},
 };
 
 /// So many calls for a lease mean that somebody spins: the next one never returns, so that the test ends.
@@ -85,7 +85,7 @@ impl TokenStore for Odd {
         })
     }
 
-    fn try_lease(&self, above: Option<Fence>) -> StoreFuture<'_, Option<Box<dyn Lease>>> {
+    fn try_lease(&self, above: Option<FencingToken>) -> StoreFuture<'_, Option<Box<dyn Lease>>> {
         let inner = self.inner();
         Box::pin(async move {
             let leases = {
@@ -116,7 +116,7 @@ struct Held {
 }
 
 impl Lease for Held {
-    fn fence(&self) -> Fence {
+    fn fence(&self) -> FencingToken {
         self.lease.fence()
     }
 

@@ -5,7 +5,7 @@ use std::{future::Future, pin::Pin, time::Duration};
 use fleet::Point;
 use tower_auth_refresh::{
     store::{Lease, StoreFuture, Swap, TokenStore},
-    token::{Fence, Stored, Version},
+    token::{FencingToken, Stored, Version},
 };
 
 use crate::points::Points;
@@ -25,7 +25,7 @@ impl<S: TokenStore> TokenStore for Watched<S> {
         self.inner.load()
     }
 
-    fn try_lease(&self, above: Option<Fence>) -> StoreFuture<'_, Option<Box<dyn Lease>>> {
+    fn try_lease(&self, above: Option<FencingToken>) -> StoreFuture<'_, Option<Box<dyn Lease>>> {
         Box::pin(async move {
             let Some(inner) = self.inner.try_lease(above).await? else { return Ok(None) };
             self.points.reach(Point::Leased).await;
@@ -40,7 +40,7 @@ impl<S: TokenStore> TokenStore for Watched<S> {
 }
 
 impl Lease for WatchedLease {
-    fn fence(&self) -> Fence {
+    fn fence(&self) -> FencingToken {
         self.inner.fence()
     }
 

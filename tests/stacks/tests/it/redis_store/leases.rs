@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tower_auth_refresh::{
     store::{StoreErrorKind, Swap, TokenStore},
-    token::Fence,
+    token::FencingToken,
 };
 
 use super::{
@@ -104,7 +104,7 @@ async fn a_number_is_larger_than_what_the_session_has_seen_and_exact_beyond_two_
     let redis = Redis::start().await;
     let store = redis.store("a");
     for above in [(1_u64 << 53) + 1, (1 << 60) + 1, i64::MAX as u64 - 1] {
-        let held = store.try_lease(Some(Fence::from(above))).await.unwrap().unwrap();
+        let held = store.try_lease(Some(FencingToken::from(above))).await.unwrap().unwrap();
         assert_eq!(held.fence().get(), above + 1);
         held.release().await.unwrap();
     }
@@ -115,7 +115,7 @@ async fn where_there_is_no_larger_number_there_is_no_lease_and_nothing_is_writte
     let redis = Redis::start().await;
     let store = redis.store("a");
     for above in [i64::MAX as u64, u64::MAX] {
-        let error = store.try_lease(Some(Fence::from(above))).await.err().unwrap();
+        let error = store.try_lease(Some(FencingToken::from(above))).await.err().unwrap();
         assert_eq!(error.to_string(), "cannot lease redis tower-auth-refresh:{a}: EXHAUSTED");
         assert_eq!(redis.ask::<u64>("DBSIZE").await, 0);
     }
@@ -127,7 +127,7 @@ async fn a_number_is_larger_than_that_of_what_is_stored() {
     let redis = Redis::start().await;
     let store = redis.store("a");
     let far_ahead = now(&redis).await + 1_000_000_000;
-    let held = store.try_lease(Some(Fence::from(far_ahead))).await.unwrap().unwrap();
+    let held = store.try_lease(Some(FencingToken::from(far_ahead))).await.unwrap().unwrap();
     assert_eq!(held.save(None, &stored(1, &*held)).await.unwrap(), Swap::Done);
     held.release().await.unwrap();
     let () = redis.ask(&format!("DEL {FENCE}")).await;

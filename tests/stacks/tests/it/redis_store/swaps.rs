@@ -5,7 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use tower_auth_refresh::{
     store::{Lease, Swap, TokenStore},
     test_util::store_conformance,
-    token::{Fence, Generation, Stored, TokenSet, Version},
+    token::{FencingToken, Generation, Stored, TokenSet, Version},
 };
 
 use super::{
@@ -49,7 +49,7 @@ async fn a_set_is_swapped_only_for_the_very_version_that_is_stored() {
     for is in [None, Some(stored(7, &*held)), Some(without_a_fence), Some(tombstone)] {
         let version = is.as_ref().map(Stored::version);
         let numbers = [7, 6, 8, 77].map(Generation::from);
-        let writers = [None, Some(fence), Some(Fence::from(1)), Some(Fence::from(fence.get() + 1))];
+        let writers = [None, Some(fence), Some(FencingToken::from(1)), Some(FencingToken::from(fence.get() + 1))];
         let versions = numbers
             .iter()
             .flat_map(|&generation| writers.iter().map(move |&fence| Some(Version { generation, fence })))
