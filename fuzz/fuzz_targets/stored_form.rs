@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
-use tower_auth_refresh::token::{Expiry, ExposeSecret, Fence, Stored, StoredError, TokenSet};
+use tower_auth_refresh::token::{Expiry, ExposeSecret, FencingToken, Stored, StoredError, TokenSet};
 use tower_auth_refresh_fuzz::{byte, stored};
 
 const MEMBERS: [&str; 15] = [
@@ -56,7 +56,7 @@ fn check_read(json: &[u8]) {
             let members = other.as_object().expect("what reads is an object");
             assert!(members.keys().all(|name| MEMBERS.contains(&&**name)), "a member was passed over");
             assert_eq!(other["version"].as_u64(), Some(1));
-            assert_eq!(other["fence"].as_u64().map(Fence::from), stored.fence);
+            assert_eq!(other["fence"].as_u64().map(FencingToken::from), stored.fence);
             assert_eq!(other["signed_out_ms"].as_u64().map(milliseconds), stored.signed_out_since);
             let token = stored.token.as_ref();
             let access_token = token.map(|token| token.access_token().expose_secret());
