@@ -52,7 +52,7 @@ pub enum Expiry {
 /// The number of a token set within its session, another one with each change.
 ///
 /// Compared for equality only: a larger number does not mean a newer set once a store is shared.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Generation {
     number: u64,
     /// Two processes may give the same number to two token sets when one of them could not reach the store. The one that
@@ -266,6 +266,13 @@ impl Generation {
 impl From<u64> for Generation {
     fn from(number: u64) -> Self {
         Self { number, edition: 0 }
+    }
+}
+
+/// As it is stored.
+impl fmt::Debug for Generation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Generation").field(&self.number).finish()
     }
 }
 
