@@ -78,7 +78,6 @@ impl<P: Provider> Driver<P> {
                     }
                 }
                 Err(failed) => {
-                    self.note(&turn, &failed).await;
                     turn.release().await;
                     if !failed.look_again {
                         return Err(failed);
@@ -143,7 +142,12 @@ impl<P: Provider> Driver<P> {
         if self.is_in_doubt(turn) {
             return Ok(Step::InDoubt);
         }
-        self.next_token(Some(turn)).await.map(Step::Answered)
+        // Only here, where what is known agrees with what is stored, has a failure anything to tell the others.
+        let answered = self.next_token(Some(turn)).await;
+        if let Err(failed) = &answered {
+            self.note(turn, failed).await;
+        }
+        answered.map(Step::Answered)
     }
 
     /// Whether the refresh token may have been spent by another, or by one that the store has forgotten, and no login can

@@ -229,6 +229,32 @@ async fn a_lost_grant_gives_way_to_what_another_has_stored_since() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_sign_out_that_could_not_be_stored_takes_nobodys_number() {
+    let (world, store) = (World::new().lifetime(LIFE), MemoryStore::new());
+    let process = Process::new(&world, &store);
+    send(&process.client, get("/")).await.unwrap();
+    process.session.settled().await;
+    process.store.wakes_nobody();
+    // The saver fails, and so does the flight of the sign-in that comes before its next try.
+    process.store.next(Save, Trouble::Fails);
+    process.store.next(Save, Trouble::Fails);
+    process.store.calls();
+    process.session.sign_out();
+    until(|| process.store.calls().contains(&Release)).await;
+    for number in [2, 3] {
+        world.grant(number);
+        write(&store, set(&world, number, LIFE)).await;
+    }
+    assert_eq!(process.session.sign_in().await.unwrap_err().kind(), ErrorKind::Store);
+    assert_eq!(stored(&store).await.unwrap().generation.get(), 3, "nothing is written where that has failed");
+    assert!(process.session.status().unsaved);
+    process.session.settled().await;
+    let tombstone = stored(&store).await.unwrap();
+    assert!(tombstone.signed_out_since.is_some());
+    assert_eq!(tombstone.generation.get(), 4);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_lease_that_cannot_be_given_back_is_no_failure() {
     let (world, store) = (World::new().lifetime(LIFE), MemoryStore::new());
     let process = Process::new(&world, &store);
