@@ -9,7 +9,7 @@ use crate::{
     provider::{Context, Grant, Provider},
     session::{Event, Session, Snapshot, failure::Failed, flight::Flight, sync::Unsaved},
     store::{StoreError, StoreErrorKind},
-    token::{Stored, TokenSet},
+    token::{LoginMark, Stored, TokenSet},
 };
 
 /// What came of a look into the store.
@@ -34,7 +34,7 @@ impl<P: Provider> Session<P> {
         let Some(stored) = stored.filter(|stored| !seen.sync.is_newer_than(stored)) else { return Ok(Looked::Nothing) };
         let login_refused =
             stored.login_refused.is_some() && self.login().is_some_and(|login| self.is_refused(Some(stored), &login));
-        if seen.sync.unsaved.is_some() || seen.has_seen(stored, login_refused) {
+        if seen.sync.comes_first() || seen.has_seen(stored, login_refused) {
             return Ok(Looked::Nothing);
         }
         let issued = match &stored.token {
@@ -52,7 +52,7 @@ impl<P: Provider> Session<P> {
                 (None, None) => true,
                 _ => false,
             };
-            if !is_ours || state.sync.unsaved.is_some() || state.sync.version != seen.sync.version {
+            if !is_ours || state.sync.comes_first() || state.sync.version != seen.sync.version {
                 return (false, None);
             }
             let event = state.adopt(stored, issued, login_refused);
@@ -92,5 +92,11 @@ impl<P: Provider> Session<P> {
     pub(super) fn is_refused(&self, stored: Option<&Stored>, login: &Request<Bytes>) -> bool {
         let mark = stored.and_then(|stored| stored.login_refused.as_ref());
         mark.is_some_and(|mark| mark.is_of(self.0.provider.name(), login))
+    }
+
+    /// What is noted of our login once it is refused; `None` where there is none, or the store says so already.
+    pub(super) fn mark_login(&self, stored: Option<&Stored>) -> Option<LoginMark> {
+        let login = self.login().filter(|login| !self.is_refused(stored, login))?;
+        Some(LoginMark::new(self.0.provider.name(), &login, std::array::from_fn(|_| fastrand::u8(..))))
     }
 }

@@ -93,7 +93,9 @@ impl<P: Provider> Session<P> {
             }
             state.sync.unsaved = None;
             let Some(stored) = stored.as_ref().filter(|_| standing != Standing::Outdated) else { return ((), None) };
-            state.renumber(stored.generation);
+            if state.generation.get() != stored.generation.get() {
+                state.renumber(stored.generation);
+            }
             state.agree(stored.version());
             ((), Some(Event::Saved { generation: state.generation }))
         });
@@ -103,10 +105,19 @@ impl<P: Provider> Session<P> {
     /// What is to be stored, over what is `found`.
     fn unsaved_form(&self, state: &Snapshot, held: &Held, found: Option<&Stored>) -> Stored {
         let mut stored = state.to_store(found, self.now_in(state).wall);
+        stored.fence = held.fence();
+        if let Some(Unsaved::Noted { fence, .. }) = state.sync.unsaved {
+            // Only the next token set ends the mark of another.
+            let marked = found.filter(|found| found.fence != fence).and_then(|found| found.spending_since);
+            stored.spending_since = stored.spending_since.or(marked);
+            if state.login_refused {
+                stored.login_refused = self.mark_login(found).or(stored.login_refused);
+            }
+            return stored;
+        }
         if let Some(found) = found.filter(|found| found.generation.get() >= stored.generation.get()) {
             stored.generation = found.generation.after(stored.generation);
         }
-        stored.fence = held.fence();
         // What our login has brought speaks for it.
         let by_login = matches!(state.sync.unsaved, Some(Unsaved::Granted { kind: GrantKind::Login, .. }));
         if by_login && self.login().is_some_and(|login| self.is_refused(Some(&stored), &login)) {

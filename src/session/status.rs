@@ -34,8 +34,8 @@ pub struct Status {
     pub flights: u64,
     /// How often rejected requests have been sent again since then.
     pub replays: u64,
-    /// Whether the store does not hold the token set yet, or that the session is signed out: a program that ends now
-    /// may lose it. Always `false` without a store.
+    /// Whether there is something that the store does not hold yet: the token set, that the session is signed out, or what
+    /// was refused. A program that ends now may lose it. Always `false` without a store.
     pub unsaved: bool,
 }
 
@@ -80,15 +80,15 @@ pub enum Event {
         /// Why, and when the next try is due.
         failure: RefreshFailure,
     },
-    /// The store could not be written. The token set is in use all the same, and the write is tried again.
+    /// The store could not be written. What was to be stored counts here all the same, and the write is tried again.
     StoreFailed {
         /// The number of what the store does not hold yet.
         generation: Generation,
         /// Why.
         error: StoreError,
     },
-    /// What `set` or `sign_out` has changed, or a grant that could not be stored at once, is stored by now. (Where it has given
-    /// way to something newer, there is a `TokenChanged` or a `SignedOut` instead.)
+    /// What `set` or `sign_out` has changed, or a grant or a refusal that could not be stored at once, is stored by now.
+    /// (Where it has given way to something newer, there is a `TokenChanged` or a `SignedOut` instead.)
     Saved {
         /// The number of what it holds.
         generation: Generation,

@@ -37,6 +37,9 @@ pub(crate) struct Sync {
 pub(crate) enum Unsaved {
     /// It was granted and could not be stored. It goes over what was stored then, and over what older leases wrote.
     Granted { over: Option<Version>, fence: Option<FencingToken>, kind: GrantKind },
+    /// What a failed flight has found out of what is stored, and could not note there: it goes over that alone. The lease
+    /// of that flight tells its own mark from that of another.
+    Noted { over: Option<Version>, fence: Option<FencingToken> },
     /// The application set it, or signed out: it goes over everything.
     Changed,
     /// The application began with it, and the store could not be read: it goes over nothing.
@@ -44,6 +47,11 @@ pub(crate) enum Unsaved {
 }
 
 impl Sync {
+    /// Whether what this session has counts more than what others have stored.
+    pub(crate) fn comes_first(&self) -> bool {
+        self.unsaved.is_some_and(|unsaved| !matches!(unsaved, Unsaved::Noted { .. }))
+    }
+
     /// Whether a later lease than that of `stored` was seen. What people or other programs wrote has no age.
     pub(crate) fn is_newer_than(&self, stored: &Stored) -> bool {
         stored.fence.zip(self.fence).is_some_and(|(stored, seen)| stored < seen)
@@ -66,16 +74,18 @@ impl Unsaved {
     pub(crate) fn under(self, lease: Option<FencingToken>) -> Self {
         match self {
             Self::Granted { over, fence, kind } => Self::Granted { over, fence: lease.or(fence), kind },
-            Self::Changed | Self::Initial => self,
+            // A note that was written after all is not ours to write again.
+            Self::Noted { .. } | Self::Changed | Self::Initial => self,
         }
     }
 
     pub(crate) fn beside(self, found: Option<&Stored>) -> Standing {
-        let Some(found) = found.filter(|found| !found.says_nothing()) else { return Standing::Missing };
-        match self {
-            Self::Changed => Standing::Missing,
-            Self::Initial => Standing::Outdated,
-            Self::Granted { over, fence, .. } => {
+        match (self, found.filter(|found| !found.says_nothing())) {
+            (Self::Noted { over, .. }, _) if over == found.map(Stored::version) => Standing::Missing,
+            (Self::Noted { .. }, _) => Standing::Outdated,
+            (Self::Changed, _) | (_, None) => Standing::Missing,
+            (Self::Initial, Some(_)) => Standing::Outdated,
+            (Self::Granted { over, fence, .. }, Some(found)) => {
                 // The same token set, whatever others have noted of it.
                 let is_before = over.is_some_and(|over| {
                     over == found.version() || (over.generation == found.generation && found.fence.is_some())
@@ -136,7 +146,6 @@ impl Snapshot {
         let is_same_set = self.is_same_set(stored);
         let says_nothing = stored.says_nothing();
         self.agree(stored.version());
-        self.sync.unsaved = None;
         if is_same_set || says_nothing {
             self.login_refused |= login_refused;
             self.refresh_refused |= stored.refresh_refused_since.is_some();
@@ -144,6 +153,7 @@ impl Snapshot {
             return None;
         }
         self.sync.initial = None;
+        self.sync.unsaved = None;
         let flight = self.flight.take();
         self.generation = stored.generation.apart_from(self.generation);
         self.token = issued;

@@ -18,7 +18,7 @@ use crate::{
         sync::{Standing, Unsaved},
     },
     store::{StoreError, StoreErrorKind, Swap, TokenStore},
-    token::{LoginMark, Stored, TokenSet},
+    token::{FencingToken, LoginMark, Stored, TokenSet, Version},
 };
 
 /// What comes of a turn.
@@ -56,7 +56,11 @@ impl<P: Provider> Driver<P> {
             return Err(failed);
         }
         tracing::warn!(failure = %failed, "going on without the store");
-        self.next_token(None).await.map(|(issued, kind)| Brought::Granted(issued, kind, None))
+        let answered = self.next_token(None).await;
+        if answered.as_ref().is_err_and(|failed| failed.login_refused || failed.refresh_refused) {
+            self.note_later(self.session.current().sync.version, None);
+        }
+        answered.map(|(issued, kind)| Brought::Granted(issued, kind, None))
     }
 
     async fn by_turns(&self, store: &Arc<dyn TokenStore>) -> Result<Brought, Failed> {
@@ -237,8 +241,7 @@ impl<P: Provider> Driver<P> {
     async fn note(&self, turn: &Turn, failed: &Failed) {
         let (state, found) = (self.session.0.current.load_full(), turn.found());
         let is_noted = |noted: fn(&Stored) -> bool| found.as_ref().is_some_and(noted);
-        let login = self.session.login().filter(|_| failed.login_refused);
-        let login = login.filter(|login| !self.session.is_refused(found.as_ref(), login));
+        let login = failed.login_refused.then(|| self.session.mark_login(found.as_ref())).flatten();
         let is_refused = failed.refresh_refused && !is_noted(|found| found.refresh_refused_since.is_some());
         let is_marked = is_noted(|found| found.spending_since.is_some());
         let is_renumbered = found.as_ref().is_some_and(|found| found.generation.get() != state.generation.get());
@@ -246,20 +249,28 @@ impl<P: Provider> Driver<P> {
         if login.is_none() && !is_refused && is_marked == is_spending && !is_renumbered {
             return;
         }
-        let provider = self.session.provider().name();
         let now = self.session.now().wall;
         let noted = self.write(turn, |stored| {
-            if let Some(login) = login {
-                stored.login_refused =
-                    Some(LoginMark::new(provider, &login, std::array::from_fn(|_| fastrand::u8(..))));
-            }
+            stored.login_refused = login.or(stored.login_refused);
             if is_refused {
                 stored.refresh_refused_since = Some(now);
             }
         });
-        if noted.await.is_err() {
-            tracing::warn!("the store could not be told of the failure");
+        match noted.await {
+            // Another has written meanwhile, and knows better.
+            Err(error) if !error.look_again => {
+                tracing::warn!(%error, "the store could not be told of the failure");
+                self.note_later(turn.version(), turn.held.fence());
+            }
+            _ => {}
         }
+    }
+
+    /// Leaves it to the saver to tell the others.
+    fn note_later(&self, over: Option<Version>, fence: Option<FencingToken>) {
+        self.change(|state| {
+            state.sync.unsaved.get_or_insert(Unsaved::Noted { over, fence });
+        });
     }
 
     /// Has the store hold what this session knows.

@@ -1,6 +1,9 @@
 //! Marks of others, and stores that have lost their memory: C49 and C51.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use tower_auth_refresh::{
     error::ErrorKind,
@@ -11,7 +14,8 @@ use tower_auth_refresh::{
 
 use crate::support::{
     Counts, TestProvider, World,
-    fleet::{Process, builder, now, set, stored, write},
+    by_hand::{ByHand, until},
+    fleet::{Call, Handle, Process, Trouble, builder, now, set, stored, write},
     get, send,
 };
 
@@ -91,11 +95,11 @@ async fn a_mark_while_another_is_at_work_troubles_nobody() {
 async fn a_store_that_was_flushed_leaves_the_refresh_token_in_doubt() {
     let world = World::new().lifetime(LIFE);
     let (kept, flushed) = (MemoryStore::new(), MemoryStore::new());
-    let switch = Switch::new(&kept);
+    let switch = Switch::new(kept.clone());
     let session = builder(&world, TestProvider::new()).store(switch.clone()).build().unwrap();
     let client = crate::support::client(&world, &session);
     send(&client, get("/")).await.unwrap();
-    switch.to(&flushed);
+    switch.to(flushed.clone());
     send(&client, get("/")).await.unwrap();
     world.clock.advance(LIFE);
     send(&client, get("/")).await.unwrap();
@@ -111,7 +115,7 @@ async fn a_store_that_was_restored_does_not_make_an_old_token_set_look_new() {
     let (store, copy) = (MemoryStore::new(), MemoryStore::new());
     world.grant(7);
     let old = write(&store, set(&world, 7, LIFE)).await;
-    let switch = Switch::new(&store);
+    let switch = Switch::new(store.clone());
     let session = builder(&world, TestProvider::new()).store(switch.clone()).build().unwrap();
     let client = crate::support::client(&world, &session);
     world.clock.advance(LIFE);
@@ -120,7 +124,7 @@ async fn a_store_that_was_restored_does_not_make_an_old_token_set_look_new() {
     let lease = copy.try_lease(None).await.unwrap().unwrap();
     assert_eq!(lease.save(None, &old).await.unwrap(), Swap::Done);
     drop(lease);
-    switch.to(&copy);
+    switch.to(copy.clone());
     for _ in 0..2 {
         send(&client, get("/")).await.unwrap();
     }
@@ -131,17 +135,56 @@ async fn a_store_that_was_restored_does_not_make_an_old_token_set_look_new() {
     assert_eq!(stored(&copy).await.unwrap().generation.get(), 9);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_late_note_brings_nothing_into_a_store_that_was_flushed_since() {
+    let world = World::new().lifetime(LIFE);
+    let (kept, flushed) = (MemoryStore::new(), MemoryStore::new());
+    world.grant(7);
+    write(&kept, set(&world, 7, LIFE)).await;
+    world.clock.advance(LIFE);
+    world.idp().refuse(GrantKind::Refresh);
+    let handle = Handle::new(&kept);
+    let switch = Switch::new(handle.clone());
+    let session = builder(&world, TestProvider::without_login()).store(switch.clone()).build().unwrap();
+    let client = crate::support::client(&world, &session);
+    world.hold_idp();
+    let request = ByHand::started(send(&client, get("/")));
+    until(|| world.counts().refreshes == 1).await;
+    handle.always(Call::Save, Trouble::Fails);
+    world.release_idp();
+    assert_eq!(request.rest().await.unwrap_err().kind(), ErrorKind::Refused);
+    assert!(session.status().unsaved);
+    switch.to(flushed.clone());
+    session.settled().await;
+    assert!(!session.status().unsaved);
+    assert!(stored(&flushed).await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_note_of_a_refused_sign_in_leaves_the_mark_of_another() {
+    let (world, store) = (World::new().lifetime(LIFE), MemoryStore::new());
+    another_has_died(&world, &store).await;
+    world.idp().refuse(GrantKind::Login);
+    let process = Process::new(&world, &store);
+    process.store.next(Call::Save, Trouble::Fails);
+    assert_eq!(process.session.sign_in().await.unwrap_err().kind(), ErrorKind::Refused);
+    process.session.settled().await;
+    let stored = stored(&store).await.unwrap();
+    assert!(stored.login_refused.is_some() && stored.spending_since.is_some());
+    assert_eq!(stored.generation.get(), 7);
+}
+
 /// A store in whose place another can be put.
 #[derive(Clone)]
-struct Switch(tokio::sync::watch::Sender<MemoryStore>);
+struct Switch(tokio::sync::watch::Sender<Arc<dyn TokenStore>>);
 
 impl Switch {
-    fn new(store: &MemoryStore) -> Self {
-        Self(tokio::sync::watch::Sender::new(store.clone()))
+    fn new(store: impl TokenStore) -> Self {
+        Self(tokio::sync::watch::Sender::new(Arc::new(store)))
     }
 
-    fn to(&self, store: &MemoryStore) {
-        self.0.send_replace(store.clone());
+    fn to(&self, store: impl TokenStore) {
+        self.0.send_replace(Arc::new(store));
     }
 }
 

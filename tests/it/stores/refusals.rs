@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use tower_auth_refresh::{error::ErrorKind, provider::GrantKind, store::MemoryStore};
+use tower_auth_refresh::{error::ErrorKind, provider::GrantKind, session::RefreshPolicy, store::MemoryStore};
 
 use crate::support::{
     Counts, TestProvider, World,
@@ -149,4 +149,76 @@ async fn a_refusal_counts_where_the_store_cannot_be_read_again() {
     process.store.always(Call::Load, Trouble::Fails);
     world.release_idp();
     assert_eq!(request.rest().await.unwrap_err().kind(), ErrorKind::Refused);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_login_that_could_not_be_noted_at_once_is_noted_later() {
+    let (world, store) = (World::new().lifetime(LIFE), MemoryStore::new());
+    world.idp().refuse(GrantKind::Login);
+    let process = Process::new(&world, &store);
+    process.store.next(Call::Save, Trouble::Fails);
+    process.store.next(Call::Save, Trouble::Fails);
+    assert_eq!(refused(&process).await, ErrorKind::Refused);
+    assert!(process.session.status().unsaved);
+    process.session.settled().await;
+    assert!(!process.session.status().unsaved);
+    assert!(stored(&store).await.unwrap().login_refused.is_some());
+    assert_eq!(refused(&Process::new(&world, &store)).await, ErrorKind::Refused);
+    assert_eq!(calls(world.counts()), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_login_is_noted_later_where_the_flight_went_without_the_store() {
+    let (world, store) = (World::new().lifetime(LIFE), MemoryStore::new());
+    world.idp().refuse(GrantKind::Login);
+    let policy = RefreshPolicy::new().jitter(|| 1.0).refresh_without_store(true);
+    let process = Process::with(&world, &store, builder(&world, TestProvider::new()).policy(policy));
+    process.store.is_unreachable();
+    assert_eq!(refused(&process).await, ErrorKind::Refused);
+    process.store.recover();
+    process.session.settled().await;
+    assert!(stored(&store).await.unwrap().login_refused.is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_refresh_token_that_could_not_be_noted_at_once_is_noted_later() {
+    let (world, store) = (World::new().lifetime(LIFE), MemoryStore::new());
+    world.grant(7);
+    write(&store, set(&world, 7, LIFE)).await;
+    world.clock.advance(LIFE);
+    world.idp().refuse(GrantKind::Refresh);
+    let process = || Process::with(&world, &store, builder(&world, TestProvider::without_login()));
+    let first = process();
+    world.hold_idp();
+    let request = ByHand::started(send(&first.client, get("/")));
+    until(|| world.counts().refreshes == 1).await;
+    first.store.next(Call::Save, Trouble::Fails);
+    world.release_idp();
+    assert_eq!(request.rest().await.unwrap_err().kind(), ErrorKind::Refused);
+    first.session.settled().await;
+    let found = stored(&store).await.unwrap();
+    assert!(found.refresh_refused_since.is_some() && found.spending_since.is_none());
+    assert_eq!(found.generation.get(), 7, "the same token set");
+    assert_eq!(refused(&process()).await, ErrorKind::SignInRequired);
+    assert_eq!(calls(world.counts()), (0, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_note_gives_way_to_what_another_has_stored_since() {
+    let (world, store) = (World::new().lifetime(LIFE), MemoryStore::new());
+    world.idp().refuse(GrantKind::Login);
+    let [one, other] = [(); 2].map(|()| Process::new(&world, &store));
+    one.store.always(Call::Save, Trouble::Fails);
+    assert_eq!(refused(&one).await, ErrorKind::Refused);
+    // The password was right after all.
+    world.idp().unrefuse(GrantKind::Login);
+    other.session.sign_in().await.unwrap();
+    eventually(|| one.generation() == other.generation()).await;
+    assert!(!one.session.status().unsaved, "it waits for no write of its own");
+    one.store.recover();
+    one.session.settled().await;
+    let found = stored(&store).await.unwrap();
+    assert!(found.token.is_some() && found.login_refused.is_none());
+    assert_eq!(send(&one.client, get("/")).await.unwrap().status(), StatusCode::OK);
+    assert_eq!(calls(world.counts()), (2, 0));
 }
