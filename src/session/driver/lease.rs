@@ -2,6 +2,7 @@
 
 use std::{
     future::{Future, poll_fn},
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     sync::{Arc, Mutex, PoisonError},
     task::Poll,
@@ -92,14 +93,16 @@ impl Held {
         self.lease.is_some() && end.is_none_or(|end| !end.is_reached(self.clock.now()))
     }
 
-    /// Does `work`, and renews the lease meanwhile.
+    /// Does `work`, and renews the lease meanwhile. A store that panics over that must not take along what the work has been
+    /// granted: the lease is left to end.
     pub(crate) async fn during<T>(&self, work: impl Future<Output = T>) -> T {
         let (mut work, mut renewals) = (pin!(work), pin!(self.renew()));
+        let mut is_renewed = true;
         poll_fn(|cx| {
             let done = work.as_mut().poll(cx);
-            if done.is_pending() {
+            if done.is_pending() && is_renewed {
                 // It never ends.
-                let _ = renewals.as_mut().poll(cx);
+                is_renewed = catch_unwind(AssertUnwindSafe(|| renewals.as_mut().poll(cx).is_pending())).is_ok();
             }
             done
         })

@@ -40,15 +40,21 @@ async fn a_panic_where_the_lease_is_taken_wakes_everybody_and_passes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_where_a_lease_is_renewed_wakes_everybody_and_passes() {
+async fn a_panic_where_a_lease_is_renewed_takes_no_grant_along() {
     let (world, store) = (World::new().lifetime(LIFE), MemoryStore::new());
     let process = Process::new(&world, &store);
+    send(&process.client, get("/")).await.unwrap();
+    world.clock.advance(LIFE);
     process.store.lasts(Duration::from_secs(9));
     process.store.next(Renew, Trouble::Panics);
     world.hold_idp();
-    assert_eq!(send(&process.client, get("/")).await.unwrap_err().kind(), ErrorKind::Aborted);
+    let request = ByHand::started(send(&process.client, get("/")));
+    until(|| world.counts().refreshes == 1).await;
+    process.store.calls();
+    eventually(|| process.store.calls().contains(&Renew)).await;
     world.release_idp();
-    send(&process.client, get("/")).await.unwrap();
+    assert!(request.rest().await.is_ok());
+    assert_eq!((world.counts().logins, world.counts().refreshes), (1, 1));
 }
 
 #[tokio::test(start_paused = true)]
