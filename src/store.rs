@@ -54,8 +54,8 @@ pub trait TokenStore: Send + Sync + 'static {
     /// When the store cannot be reached or written to.
     fn try_lease(&self, above: Option<FencingToken>) -> StoreFuture<'_, Option<Box<dyn Lease>>>;
 
-    /// Waits until what is stored may have changed, or a lease may have ended, since the call. To be woken for nothing is
-    /// fine. Who is never woken learns of a change with the next flight only, as after a rejection.
+    /// Waits until what is stored may have changed since the call, or a lease may have ended that this handle was refused. To
+    /// be woken for nothing is fine. Who is never woken learns of a change with the next flight only, as after a rejection.
     fn changed(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
 }
 

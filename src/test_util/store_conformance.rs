@@ -62,7 +62,7 @@ use bench::Bench;
 /// | C49 | an old holder gives back no lease but its own | released or dropped |
 /// | C49 | an old holder cannot renew its lease | it is [`Lost`](crate::store::StoreErrorKind::Lost) |
 /// | C48 | a save wakes who waits at another handle | in time |
-/// | C48 | a lease that is given back wakes who waits at another handle | in time |
+/// | C48 | a lease that is given back wakes who was refused it at another handle | in time |
 /// | C48 | a change before the first poll is not missed | what counts is when `changed` was called |
 /// | C48 | who waits is not woken all the time | of eight waits while nothing changes, one at least is pending |
 /// | C40 | a call that is dropped leaves the store whole | each call in turn, before its first poll and at its first eight await points: what is stored was saved by somebody, and the next holder comes in time and can save |

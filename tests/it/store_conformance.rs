@@ -243,7 +243,7 @@ fails! {
         "one at a time holds the lease",
         "a lease that is given back can be taken at once",
         "a fencing token is larger than any that a session has seen",
-        "a lease that is given back wakes who waits at another handle",
+        "a lease that is given back wakes who was refused it at another handle",
     ];
     a_dropped_lease_that_does_not_end_is_found: KeepsWhatIsDroppedForTooLong, UNTIL_RELEASED => [
         "a lease that is dropped ends by itself",
@@ -287,10 +287,10 @@ fails! {
     a_renewal_of_a_released_lease_is_found: RenewsForOthers, UNTIL_RELEASED => ["an old holder cannot renew its lease"];
     a_wake_up_that_never_comes_is_found: NeverWakes, SHORT => [
         "a save wakes who waits at another handle",
-        "a lease that is given back wakes who waits at another handle",
+        "a lease that is given back wakes who was refused it at another handle",
         "a change before the first poll is not missed",
     ];
-    a_release_that_wakes_nobody_is_found: WakesOnSavesOnly, SHORT => ["a lease that is given back wakes who waits at another handle"];
+    a_release_that_wakes_nobody_is_found: WakesOnSavesOnly, SHORT => ["a lease that is given back wakes who was refused it at another handle"];
     a_save_that_wakes_nobody_is_found: WakesOnReleasesOnly, SHORT => [
         "a save wakes who waits at another handle",
         "a change before the first poll is not missed",
