@@ -4,6 +4,7 @@ mod access;
 mod encryption;
 mod failover;
 mod foreign;
+mod hostile;
 mod leases;
 mod lifetimes;
 mod news;
