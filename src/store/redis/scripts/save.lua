@@ -17,6 +17,12 @@ if held ~= expected then
   return 0
 end
 
+-- What a script has done stays done when its next call is refused: so before the old set goes, it is asked whether the new
+-- one may come.
+if redis.acl_check_cmd and not redis.acl_check_cmd('HSET', token, 'generation', generation) then
+  return redis.error_reply('NOPERM this user may not write what is stored')
+end
+
 -- A server that is out of memory refuses a script's first write only where that needs some, and a token set that was
 -- granted must not be lost: this one needs none.
 redis.call('DEL', token)
