@@ -117,18 +117,22 @@ impl Failed {
         }
     }
 
-    /// How long to wait before the next try, after `strikes` failures in a row; `usable` says whether there is a token
-    /// to go on with meanwhile, and `roll` from 0 to 1 is the jitter.
-    pub(crate) fn backoff(&self, strikes: u32, usable: bool, roll: f64, policy: &RefreshPolicy) -> Duration {
+    /// How long to wait before the next try, after `strikes` failures in a row; `left` says for how long there is a token
+    /// to go on with meanwhile, if there is one, and `roll` from 0 to 1 is the jitter.
+    pub(crate) fn backoff(&self, strikes: u32, left: Option<Duration>, roll: f64, policy: &RefreshPolicy) -> Duration {
         match self.retry_after {
             // A server that says "at once" while it fails does not mean each request.
             Some(retry_after) => retry_after.min(policy.retry_after_max).max(policy.backoff_min),
             // A runtime that has shut down says nothing about the server; what panics once may panic always.
             None if matches!(self.kind, ErrorKind::Aborted | ErrorKind::NoRuntime) && strikes == 0 => Duration::ZERO,
             None => {
-                let longest = policy.longest_backoff(usable);
                 let doubled = policy.backoff_min.as_secs_f64() * f64::from(strikes).exp2();
-                Duration::try_from_secs_f64(doubled).unwrap_or(longest).min(longest).mul_f64(roll)
+                let backoff = |usable| {
+                    let longest = policy.longest_backoff(usable);
+                    Duration::try_from_secs_f64(doubled).unwrap_or(longest).min(longest).mul_f64(roll)
+                };
+                // Once the token has ended, requests wait for as long as they would have without one.
+                left.map_or(backoff(false), |left| backoff(true).min(left.max(backoff(false))))
             }
         }
     }

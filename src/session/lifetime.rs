@@ -83,6 +83,11 @@ impl Lifetime {
         self.end.is_some_and(|end| end.later(limit).is_reached(now))
     }
 
+    /// How long it is until the token ends.
+    pub(crate) fn until_end(&self, now: Now) -> Duration {
+        self.end.map_or(Duration::MAX, |end| end.until(now))
+    }
+
     /// How long it is until the soft point; zero where it is reached.
     pub(crate) fn until_soft(&self, now: Now) -> Option<Duration> {
         self.soft.map(|soft| soft.until(now))

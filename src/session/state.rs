@@ -264,7 +264,8 @@ impl Snapshot {
             self.failure = Some(Remembered { failure: failure.clone(), since, until });
             return failure;
         }
-        let backoff = failed.backoff(self.strikes, self.unexpired(now).is_some(), roll, policy);
+        let left = self.unexpired(now).map(|token| token.lifetime.until_end(now));
+        let backoff = failed.backoff(self.strikes, left, roll, policy);
         self.strikes = self.strikes.saturating_add(1);
         let failure = failed.share(local.checked_add(backoff), self.spending);
         let until = Some(Moment::after(now, backoff));

@@ -311,6 +311,28 @@ async fn with_a_token_the_backoff_doubles_from_one_second_to_five_minutes() {
 }
 
 #[tokio::test]
+async fn a_backoff_that_was_rolled_for_a_token_does_not_outlast_it_by_more_than_one_without() {
+    for (begins, left, backoff) in [(9000, 189, 189), (9179, 10, 30)] {
+        let world = World::new();
+        let session = session_with(&world, TestProvider::new(), full_jitter());
+        session.set(TestProvider::token(7, seconds(10_000), world.clock.wall())).unwrap();
+        let client = client(&world, &session);
+        welcome_all(&world);
+        idp_answers(&world, DOWN);
+        world.clock.advance(seconds(begins));
+        for wait in [1, 2, 4, 8, 16, 32, 64, 128, 256, 300] {
+            send(&client, get("/")).await.unwrap();
+            session.settled().await;
+            world.clock.advance(seconds(wait));
+        }
+        send(&client, get("/")).await.unwrap();
+        session.settled().await;
+        assert_eq!(session.status().expires_at, Some(world.clock.wall() + seconds(left)));
+        assert_eq!(session.status().retry_at, Some(world.clock.wall() + seconds(backoff)));
+    }
+}
+
+#[tokio::test]
 async fn the_jitter_scales_the_whole_backoff() {
     let world = World::new();
     let session =

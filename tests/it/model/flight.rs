@@ -223,8 +223,12 @@ impl Reference {
         match retry_after {
             Some(retry_after) => retry_after.clamp(SECOND, 60 * 60 * SECOND),
             None => {
-                let longest = if self.has_unexpired_token() { 5 * 60 * SECOND } else { 30 * SECOND };
-                (SECOND << self.strikes.min(16)).min(longest) * self.scene.jitter / 100
+                let backoff = |longest: Millis| (SECOND << self.strikes.min(16)).min(longest) * self.scene.jitter / 100;
+                let (usable, without) = (backoff(5 * 60 * SECOND), backoff(30 * SECOND));
+                match &self.token {
+                    Some(token) if self.has_unexpired_token() => usable.min(token.left(self.now).max(without)),
+                    _ => without,
+                }
             }
         }
     }

@@ -66,6 +66,11 @@ impl Token {
         }
     }
 
+    /// How long it is until the token ends, by the clock that says less.
+    pub fn left(&self, now: Clocks) -> Millis {
+        self.life.map_or(Millis::MAX, |Life { end, .. }| (end.wall - now.wall).min(end.monotonic - now.monotonic))
+    }
+
     pub fn is_half_over(&self, now: Clocks) -> bool {
         self.life.is_some_and(|life| life.half.is_reached(now))
     }
