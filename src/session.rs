@@ -251,7 +251,7 @@ impl<P: Provider> Session<P> {
             let flight = state.flight.take();
             let event = change(state);
             state.sync.initial = None;
-            state.sync.unsaved = self.0.store.as_ref().map(|_| Unsaved::Changed);
+            state.sync.unsaved = self.0.store.as_ref().map(|_| Unsaved::Changed { since: None });
             (flight, Some(event))
         });
         if let Some(flight) = flight {

@@ -65,7 +65,7 @@ pub struct Generation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FencingToken(u64);
 
-/// Which state of a store something is: the number of its token set, and who wrote it.
+/// Which state of a store something is: the number of its token set, who wrote it, and how often before.
 ///
 /// Compared for equality: another version is another state, whether its number is larger or not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -75,6 +75,8 @@ pub struct Version {
     pub generation: Generation,
     /// The fencing token of its writer; `None` where no lease was held.
     pub fence: Option<FencingToken>,
+    /// How often its writer had written under that lease before: what it knows of a token set changes while it holds one.
+    pub revision: u64,
 }
 
 // ===== impl TokenSet =====
@@ -104,17 +106,17 @@ impl TokenSet {
         }
     }
 
-    /// Adds the token that buys the next set.
+    /// Adds the token that buys the next set. An empty one is none: it could neither be sent nor stored.
     #[must_use]
     pub fn with_refresh_token(mut self, token: impl Into<SecretString>) -> Self {
-        self.refresh_token = Some(token.into());
+        self.refresh_token = not_empty(token.into());
         self
     }
 
-    /// Adds the key that signs requests, for schemes that sign each of them.
+    /// Adds the key that signs requests, for schemes that sign each of them. An empty one is none.
     #[must_use]
     pub fn with_signing_key(mut self, key: impl Into<SecretString>) -> Self {
-        self.signing_key = Some(key.into());
+        self.signing_key = not_empty(key.into());
         self
     }
 
@@ -203,6 +205,11 @@ impl TokenSet {
     }
 }
 
+#[allow(clippy::disallowed_methods, reason = "no more than its length is looked at")]
+fn not_empty(secret: SecretString) -> Option<SecretString> {
+    (!secret.expose_secret().is_empty()).then_some(secret)
+}
+
 impl fmt::Debug for TokenSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TokenSet")
@@ -249,9 +256,8 @@ impl Generation {
         Self::from(self.number.max(other.number)).next()
     }
 
-    /// The same number, for another token set than that of `other`.
-    pub(crate) fn apart_from(self, other: Self) -> Self {
-        let edition = if self.number == other.number { other.edition.wrapping_add(1) } else { 0 };
+    /// The same number, for another token set than any that has had it.
+    pub(crate) fn in_edition(self, edition: u32) -> Self {
         Self { edition, ..self }
     }
 

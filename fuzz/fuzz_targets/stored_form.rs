@@ -8,7 +8,7 @@ use serde_json::Value;
 use tower_auth_refresh::token::{Expiry, ExposeSecret, FencingToken, Stored, StoredError, TokenSet};
 use tower_auth_refresh_fuzz::{byte, stored};
 
-const MEMBERS: [&str; 15] = [
+const MEMBERS: [&str; 17] = [
     "version",
     "generation",
     "access_token",
@@ -19,6 +19,8 @@ const MEMBERS: [&str; 15] = [
     "refresh_at_ms",
     "refresh_expires_at_ms",
     "fence",
+    "revision",
+    "changed_under",
     "spending_ms",
     "refresh_refused_ms",
     "signed_out_ms",

@@ -4,8 +4,9 @@ mod asking;
 mod lease;
 mod sharing;
 mod turn;
+mod writing;
 
-pub(crate) use lease::{Held, call};
+pub(crate) use lease::{Held, call, caught};
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -116,7 +117,10 @@ impl<P: Provider> Driver<P> {
         self.granted = Some(granted.clone());
         let saved = match &turn {
             // In the time of one call, all in all: no longer do its waiters wait.
-            Some(turn) => Some(call(Box::pin(self.save(turn, &granted)), self.session.policy().store_timeout).await),
+            Some(turn) => {
+                let save = Box::pin(caught(self.save(turn, &granted)));
+                Some(call(save, self.session.policy().store_call()).await)
+            }
             None => None,
         };
         let (landing, failed) = match saved {
@@ -175,6 +179,10 @@ impl<P: Provider> Driver<P> {
                     (Some(Ok(state.generation)), None)
                 }
                 Err(failed) => {
+                    // The guard is there for the token endpoint, which was not asked.
+                    if failed.kind == ErrorKind::Store && !self.has_asked.load(Ordering::Relaxed) {
+                        state.guard.take_back(self.started.monotonic);
+                    }
                     let failure = state.fail(&failed, self.sign_in, now, roll, self.session.policy());
                     let event = Event::RefreshFailed { generation: state.generation, failure: failure.clone() };
                     (Some(Err((failed, failure))), Some(event))

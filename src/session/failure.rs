@@ -137,6 +137,12 @@ impl Failed {
         }
     }
 
+    /// Whether the store cannot be reached.
+    pub(crate) fn is_store_away(&self) -> bool {
+        let Some(FailureSource::Store(error)) = &self.source else { return false };
+        matches!(error.kind(), StoreErrorKind::Unavailable | StoreErrorKind::TimedOut)
+    }
+
     /// Whether the store is there, and somebody must mend it.
     fn is_store_at_fault(&self) -> bool {
         let Some(FailureSource::Store(error)) = &self.source else { return false };

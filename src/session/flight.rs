@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// What the flight's own timer is given to be late.
-const SLACK: Duration = Duration::from_secs(1);
+pub(crate) const SLACK: Duration = Duration::from_secs(1);
 
 /// How a flight ended: with the generation that it brought, or with none when the application replaced the token set
 /// meanwhile. Then there is something newer to look at.

@@ -253,7 +253,8 @@ impl RefreshPolicy {
     // ===== with a store =====
 
     /// How long one call of the [store](crate::store::TokenStore) may take, and the storing of a grant all in all. Default: 3 s,
-    /// which leaves a lease of 10 s alive while one call is lost: a lease should last for three times as long.
+    /// which leaves a lease of 10 s alive while one call is lost: a lease should last for three times as long. It is never more
+    /// than half of the [flight's deadline](Self::flight_deadline).
     ///
     /// # Errors
     /// When it is zero or longer than a year.
@@ -305,6 +306,11 @@ impl RefreshPolicy {
     pub fn rejected_answer(mut self, bytes: u64, time: Duration) -> Result<Self, InvalidPolicy> {
         self.rejected_answer = bounds("rejected_answer", bytes, time)?;
         Ok(self)
+    }
+
+    /// How long one call of a store may take: a flight must have time left for what it does then.
+    pub(crate) fn store_call(&self) -> Duration {
+        self.store_timeout.min(self.flight_deadline / 2)
     }
 
     pub(crate) fn may_go_on_without_store(&self, single_use: bool) -> bool {

@@ -7,7 +7,7 @@ use crate::{
     rt,
     session::{
         Event, Session,
-        driver::{Held, call},
+        driver::{Held, call, caught},
         flight::Flight,
         state::Snapshot,
         sync::{Standing, Unsaved},
@@ -64,11 +64,11 @@ impl<P: Provider> Session<P> {
     }
 
     /// Stores what is not stored yet, under a lease, or lets it go for what is stored. `stored` is what the store holds, and
-    /// then what it holds afterwards.
-    pub(super) async fn save_unsaved(&self, held: &Held, stored: &mut Option<Stored>) -> Result<(), StoreError> {
+    /// then what it holds afterwards; after a conflict it is neither.
+    pub(super) async fn save_unsaved(&self, held: &Held, stored: &mut Option<Stored>) -> Result<Swap, StoreError> {
         let state = self.0.current.load_full();
-        let Some(mut unsaved) = state.sync.unsaved else { return Ok(()) };
-        let standing = unsaved.beside(stored.as_ref());
+        let Some(mut unsaved) = state.sync.unsaved else { return Ok(Swap::Done) };
+        let standing = state.standing(unsaved, stored.as_ref());
         if standing == Standing::Missing {
             let before = (state.generation, unsaved);
             unsaved = unsaved.under(held.fence());
@@ -81,7 +81,7 @@ impl<P: Provider> Session<P> {
             });
             let next = self.unsaved_form(&state, held, stored.as_ref());
             if held.save(stored.as_ref().map(Stored::version), &next).await? == Swap::Conflict {
-                return Err(StoreError::new(StoreErrorKind::Busy, "what is stored keeps changing"));
+                return Ok(Swap::Conflict);
             }
             *stored = Some(next);
         }
@@ -93,19 +93,16 @@ impl<P: Provider> Session<P> {
             }
             state.sync.unsaved = None;
             let Some(stored) = stored.as_ref().filter(|_| standing != Standing::Outdated) else { return ((), None) };
-            if state.generation.get() != stored.generation.get() {
-                state.renumber(stored.generation);
-            }
+            state.renumber(stored.generation);
             state.agree(stored.version());
             ((), Some(Event::Saved { generation: state.generation }))
         });
-        Ok(())
+        Ok(Swap::Done)
     }
 
     /// What is to be stored, over what is `found`.
     fn unsaved_form(&self, state: &Snapshot, held: &Held, found: Option<&Stored>) -> Stored {
-        let mut stored = state.to_store(found, self.now_in(state).wall);
-        stored.fence = held.fence();
+        let mut stored = state.to_store(found, held.fence(), self.now_in(state).wall);
         if let Some(Unsaved::Noted { fence, .. }) = state.sync.unsaved {
             // Only the next token set ends the mark of another.
             let marked = found.filter(|found| found.fence != fence).and_then(|found| found.spending_since);
@@ -117,6 +114,9 @@ impl<P: Provider> Session<P> {
         }
         if let Some(found) = found.filter(|found| found.generation.get() >= stored.generation.get()) {
             stored.generation = found.generation.after(stored.generation);
+        }
+        if let Some(Unsaved::Changed { .. }) = state.sync.unsaved {
+            stored.changed_under = held.fence();
         }
         // What our login has brought speaks for it.
         let by_login = matches!(state.sync.unsaved, Some(Unsaved::Granted { kind: GrantKind::Login, .. }));
@@ -132,7 +132,7 @@ impl<P: Provider> Saver<P> {
         let (mut rest, longest) = REST;
         while self.tries_again() {
             let deadline = self.session.policy().flight_deadline;
-            let saved = match rt::timeout(deadline, self.try_to_save(store)).await {
+            let saved = match rt::timeout(deadline, caught(self.try_to_save(store))).await {
                 Ok(saved) => saved,
                 Err(_) => Err(StoreError::new(StoreErrorKind::Busy, "another process holds the lease")),
             };
@@ -162,19 +162,24 @@ impl<P: Provider> Saver<P> {
 
     async fn try_to_save(&self, store: &Arc<dyn TokenStore>) -> Result<(), StoreError> {
         // A flight may save it first.
-        let is_saved = |_: Option<&Stored>| Ok(self.session.current().sync.unsaved.is_none());
+        let is_saved = |_: &Snapshot, _: Option<&Stored>| Ok(self.session.current().sync.unsaved.is_none());
         let Some(held) = self.session.lease(store, is_saved).await? else { return Ok(()) };
         let saved = held.during(async {
-            let mut stored = call(store.load(), self.session.policy().store_timeout).await?;
-            self.session.save_unsaved(&held, &mut stored).await?;
-            Ok(stored)
+            let before = self.session.current().sync.version;
+            let mut stored = call(store.load(), self.session.policy().store_call()).await?;
+            if self.session.save_unsaved(&held, &mut stored).await? == Swap::Conflict {
+                return Err(StoreError::new(StoreErrorKind::Busy, "what is stored keeps changing"));
+            }
+            // What it has given way to is not lost on this session.
+            let seen = self.session.0.current.load_full();
+            if seen.sync.version == before {
+                let _ = self.session.take_over(&seen, stored.as_ref(), None);
+            }
+            Ok(())
         });
-        let saved: Result<_, StoreError> = saved.await;
+        let saved = saved.await;
         held.release().await;
-        // What it has given way to is not lost on this session.
-        let seen = self.session.0.current.load_full();
-        let _ = self.session.take_over(&seen, saved?.as_ref(), None);
-        Ok(())
+        saved
     }
 }
 

@@ -28,6 +28,8 @@ pub(crate) struct Snapshot {
     pub(crate) generation: Generation,
     /// The number that the same token set had before the store gave it another.
     former: Option<Generation>,
+    /// The largest number that any token set has had here, and how often one came that was no larger.
+    numbers: (u64, u32),
     pub(crate) token: Option<Arc<Issued>>,
     /// The application signed out.
     pub(crate) signed_out: bool,
@@ -169,7 +171,7 @@ impl Snapshot {
     fn depart(&mut self, sign_in: bool, policy: &RefreshPolicy) -> Flight {
         self.flights = self.flights.saturating_add(1);
         // What it brings is stored before it lands.
-        let saving = if self.sync.has_store { policy.store_timeout } else { Duration::ZERO };
+        let saving = if self.sync.has_store { policy.store_call() } else { Duration::ZERO };
         self.flight.insert(Flight::new(policy.flight_deadline.saturating_add(saving), sign_in)).clone()
     }
 
@@ -182,26 +184,41 @@ impl Snapshot {
 
     /// Puts a new token set in place, whatever was known of the old one.
     pub(crate) fn install(&mut self, token: Arc<Issued>) {
-        self.generation = self.generation.next();
+        self.install_as(self.generation.next(), token);
+    }
+
+    fn install_as(&mut self, number: Generation, token: Arc<Issued>) {
+        self.generation = self.numbered(number);
         self.token = Some(token);
         self.signed_out = false;
         self.forget();
     }
 
+    /// The number for another token set than any that has had it: a store that was flushed gives numbers a second time, and
+    /// two processes may give the same one to two sets.
+    pub(super) fn numbered(&mut self, generation: Generation) -> Generation {
+        let (largest, editions) = &mut self.numbers;
+        if generation.get() > *largest {
+            *largest = generation.get();
+            return generation.in_edition(0);
+        }
+        *editions = editions.wrapping_add(1);
+        generation.in_edition(*editions)
+    }
+
     /// Puts a grant in place, which the store holds as `version`, or does not hold yet.
     pub(crate) fn install_granted(&mut self, token: Arc<Issued>, unsaved: Option<Unsaved>, version: Option<Version>) {
-        self.install(token);
+        self.install_as(version.map_or(self.generation.next(), |version| version.generation), token);
         self.sync.initial = None;
         self.sync.unsaved = if version.is_some() { None } else { unsaved };
         if let Some(version) = version {
-            self.generation = version.generation;
             self.agree(version);
         }
     }
 
     /// Takes the token set away.
     pub(crate) fn sign_out(&mut self) {
-        self.generation = self.generation.next();
+        self.generation = self.numbered(self.generation.next());
         self.token = None;
         self.signed_out = true;
         self.forget();
@@ -221,7 +238,8 @@ impl Snapshot {
 
     /// Gives the token set that is in place another number: who was rejected with it under the old one still means it.
     pub(crate) fn renumber(&mut self, generation: Generation) {
-        if self.generation != generation {
+        if self.generation.get() != generation.get() {
+            let generation = self.numbered(generation);
             self.former = Some(std::mem::replace(&mut self.generation, generation));
         }
     }

@@ -21,9 +21,9 @@ pub(crate) struct Sync {
     pub(crate) fence: Option<FencingToken>,
     /// Whether there is one at all.
     pub(crate) has_store: bool,
-    /// The lease under which a refresh token was marked last, if it was not sent then. The mark may be stored all the
-    /// same, and means nothing.
-    pub(crate) unsent: Option<FencingToken>,
+    /// The first and the last of the leases in a row under which a refresh token was marked and not sent. A mark of one
+    /// of them may be stored all the same, and means nothing.
+    unsent: Option<(FencingToken, FencingToken)>,
     /// What the store does not hold yet.
     pub(crate) unsaved: Option<Unsaved>,
     /// The task that is about to write it, as whoever waits for it sees it.
@@ -40,13 +40,32 @@ pub(crate) enum Unsaved {
     /// What a failed flight has found out of what is stored, and could not note there: it goes over that alone. The lease
     /// of that flight tells its own mark from that of another.
     Noted { over: Option<Version>, fence: Option<FencingToken> },
-    /// The application set it, or signed out: it goes over everything.
-    Changed,
+    /// The application set it, or signed out: it goes over everything but what was made of it, should it have been written
+    /// without a word. `since`: the first lease under which it may have been.
+    Changed { since: Option<FencingToken> },
     /// The application began with it, and the store could not be read: it goes over nothing.
     Initial,
 }
 
 impl Sync {
+    /// Whether a mark that was `found` is one of ours for a token that was not sent.
+    pub(crate) fn is_unsent(&self, found: Option<&Stored>) -> bool {
+        let marked = found.filter(|found| found.spending_since.is_some()).and_then(|found| found.fence);
+        let unsent = self.unsent.zip(marked);
+        unsent.is_some_and(|((first, last), marked)| first <= marked && marked <= last)
+    }
+
+    /// A refresh token is about to be marked under this lease, over what was `found`.
+    pub(crate) fn marks(&mut self, found: Option<&Stored>, fence: Option<FencingToken>) {
+        let first = if self.is_unsent(found) { self.unsent.map(|(first, _)| first) } else { fence };
+        self.unsent = first.zip(fence);
+    }
+
+    /// The marked refresh token leaves.
+    pub(crate) fn sends(&mut self) {
+        self.unsent = None;
+    }
+
     /// Whether what this session has counts more than what others have stored.
     pub(crate) fn comes_first(&self) -> bool {
         self.unsaved.is_some_and(|unsaved| !matches!(unsaved, Unsaved::Noted { .. }))
@@ -74,16 +93,22 @@ impl Unsaved {
     pub(crate) fn under(self, lease: Option<FencingToken>) -> Self {
         match self {
             Self::Granted { over, fence, kind } => Self::Granted { over, fence: lease.or(fence), kind },
+            Self::Changed { since } => Self::Changed { since: since.or(lease) },
             // A note that was written after all is not ours to write again.
-            Self::Noted { .. } | Self::Changed | Self::Initial => self,
+            Self::Noted { .. } | Self::Initial => self,
         }
     }
 
-    pub(crate) fn beside(self, found: Option<&Stored>) -> Standing {
+    fn beside(self, found: Option<&Stored>) -> Standing {
         match (self, found.filter(|found| !found.says_nothing())) {
             (Self::Noted { over, .. }, _) if over == found.map(Stored::version) => Standing::Missing,
             (Self::Noted { .. }, _) => Standing::Outdated,
-            (Self::Changed, _) | (_, None) => Standing::Missing,
+            (_, None) => Standing::Missing,
+            // Whoever has gone on from it, or has changed it later: the last word is stored.
+            (Self::Changed { since: Some(since) }, Some(found)) if found.changed_under >= Some(since) => {
+                Standing::Outdated
+            }
+            (Self::Changed { .. }, _) => Standing::Missing,
             (Self::Initial, Some(_)) => Standing::Outdated,
             (Self::Granted { over, fence, .. }, Some(found)) => {
                 // The same token set, whatever others have noted of it.
@@ -102,6 +127,18 @@ impl Unsaved {
 }
 
 impl Snapshot {
+    /// How what is not stored stands to what is.
+    pub(crate) fn standing(&self, unsaved: Unsaved, found: Option<&Stored>) -> Standing {
+        match (unsaved, unsaved.beside(found), found) {
+            // What was restored is older than whatever was granted since, with a lease or without.
+            (Unsaved::Granted { .. }, Standing::Outdated, Some(found)) if self.sync.is_newer_than(found) => {
+                Standing::Missing
+            }
+            (Unsaved::Changed { .. }, Standing::Outdated, Some(found)) if self.holds(found) => Standing::Stored,
+            (_, standing, _) => standing,
+        }
+    }
+
     /// Whether the store has forgotten what this session has seen in it: it was flushed, or restored from an old copy.
     pub(crate) fn knows_better_than(&self, stored: Option<&Stored>) -> bool {
         match stored {
@@ -155,7 +192,7 @@ impl Snapshot {
         self.sync.initial = None;
         self.sync.unsaved = None;
         let flight = self.flight.take();
-        self.generation = stored.generation.apart_from(self.generation);
+        self.generation = self.numbered(stored.generation);
         self.token = issued;
         self.signed_out = self.token.is_none();
         self.forget();
@@ -168,8 +205,8 @@ impl Snapshot {
         })
     }
 
-    /// What the store is to hold of this state, but for who writes it. `found` is what it holds.
-    pub(crate) fn to_store(&self, found: Option<&Stored>, now: SystemTime) -> Stored {
+    /// What the store is to hold of this state, written under the lease of that number. `found` is what it holds.
+    pub(crate) fn to_store(&self, found: Option<&Stored>, fence: Option<FencingToken>, now: SystemTime) -> Stored {
         let generation = self.generation.get().into();
         let mut stored = match self.renewed_from() {
             Some(token) => Stored::new(token.clone(), generation),
@@ -180,7 +217,6 @@ impl Snapshot {
             stored.spending_since = self.spending.then_some(now);
             stored.refresh_refused_since = self.refresh_refused.then_some(now);
         }
-        stored.login_refused = found.and_then(|found| found.login_refused);
-        stored
+        stored.over(found, fence)
     }
 }

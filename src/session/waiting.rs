@@ -4,7 +4,13 @@ use crate::{
     error::{Error, ErrorKind, RefreshFailure},
     provider::{Provider, Reason},
     rt,
-    session::{Joined, Session, driver::Driver, flight::Flight, plan::Plan, state},
+    session::{
+        Joined, Session,
+        driver::Driver,
+        flight::{self, Flight},
+        plan::Plan,
+        state,
+    },
     token::TokenSet,
 };
 
@@ -115,11 +121,18 @@ impl<P: Provider> Session<P> {
                 }
                 continue;
             }
-            // Others wait for a lease that is on its way back.
+            // Others wait for a lease that is on its way back. One for which nobody works, and that is not back after the
+            // time of a call, is lost with its runtime.
             let mut leases = self.0.leases.subscribe();
-            let is_idle = *leases.borrow_and_update() == 0;
-            if is_idle || leases.changed().await.is_err() {
+            if *leases.borrow_and_update() == 0 {
                 return;
+            }
+            let limit = self.policy().store_call().saturating_add(flight::SLACK);
+            if rt::timeout(limit, leases.changed()).await.is_err() {
+                let current = self.current();
+                if current.flight.is_none() && current.sync.saving.is_none() {
+                    return;
+                }
             }
         }
     }

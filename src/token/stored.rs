@@ -33,6 +33,8 @@ use super::{Expiry, ExposeSecret, FencingToken, Generation, SecretString, TokenS
 /// | `version` | required | 1. Whoever adds a member or changes a meaning raises it |
 /// | `generation` | 0 where absent | see [`Generation`] |
 /// | `fence` | | see [`fence`](Self::fence) |
+/// | `revision` | 0 where absent | see [`revision`](Self::revision) |
+/// | `changed_under` | | see [`changed_under`](Self::changed_under) |
 /// | `access_token` | required, unless one of the next two says why there is none | not empty |
 /// | `signed_out_ms` | only without a token | see [`signed_out_since`](Self::signed_out_since) |
 /// | `login_refused` | | see [`login_refused`](Self::login_refused) and [`LoginMark`] |
@@ -70,6 +72,12 @@ pub struct Stored {
     /// The fencing token of the lease under which this was written. `None` where no lease was held, as when people or
     /// other programs write.
     pub fence: Option<FencingToken>,
+    /// How often this had been written under that lease before. 0 is the default.
+    pub revision: u64,
+    /// The fencing token of the lease under which the application's last change (`set`, `sign_out`) was stored. Whoever
+    /// writes something else passes it on: so a process whose write of such a change was not confirmed finds out whether
+    /// it was done, whatever has become of it since. `None`, the default, where there was none.
+    pub changed_under: Option<FencingToken>,
     /// Since when its refresh token is being spent: it was sent, and nobody knows yet whether the server has taken it.
     /// `None`, the default, where it was not sent.
     pub spending_since: Option<SystemTime>,
@@ -79,8 +87,8 @@ pub struct Stored {
     /// Since when the session is signed out. What is stored is a tombstone then: it has no token set and keeps the number,
     /// so that nothing old looks new.
     pub signed_out_since: Option<SystemTime>,
-    /// The login that the server refused, so that no process sends the same wrong password again. It may stand beside a
-    /// token set, beside a sign-out, and alone, where nobody has signed in yet.
+    /// The login that the server refused last, so that no process sends the same wrong password again. It may stand beside
+    /// a token set, beside a sign-out, and alone, where nobody has signed in yet.
     pub login_refused: Option<LoginMark>,
 }
 
@@ -101,6 +109,8 @@ mod member {
     pub(super) const VERSION: &str = "version";
     pub(super) const GENERATION: &str = "generation";
     pub(super) const FENCE: &str = "fence";
+    pub(super) const REVISION: &str = "revision";
+    pub(super) const CHANGED_UNDER: &str = "changed_under";
     pub(super) const ACCESS_TOKEN: &str = "access_token";
     pub(super) const REFRESH_TOKEN: &str = "refresh_token";
     pub(super) const SIGNING_KEY: &str = "signing_key";
@@ -136,6 +146,8 @@ impl Stored {
             token: None,
             generation,
             fence: None,
+            revision: 0,
+            changed_under: None,
             spending_since: None,
             refresh_refused_since: None,
             signed_out_since: None,
@@ -151,7 +163,19 @@ impl Stored {
     /// Which state of the store this is: what the next writer must have seen.
     #[must_use]
     pub fn version(&self) -> Version {
-        Version { generation: self.generation, fence: self.fence }
+        Version { generation: self.generation, fence: self.fence, revision: self.revision }
+    }
+
+    /// This as it is written over what was `found`, under the lease of that number: with all that any writer passes on.
+    pub(crate) fn over(self, found: Option<&Self>, fence: Option<FencingToken>) -> Self {
+        let earlier = found.filter(|found| fence.is_some() && found.fence == fence);
+        Self {
+            fence,
+            revision: earlier.map_or(0, |earlier| earlier.revision.wrapping_add(1)),
+            changed_under: found.and_then(|found| found.changed_under),
+            login_refused: found.and_then(|found| found.login_refused),
+            ..self
+        }
     }
 
     /// The JSON form, which holds the secrets in the clear. What this writes, [`from_json`](Self::from_json) reads.
@@ -231,6 +255,12 @@ impl Serialize for Form<'_> {
         form.serialize_entry(member::GENERATION, &stored.generation.get())?;
         if let Some(fence) = stored.fence {
             form.serialize_entry(member::FENCE, &fence.get())?;
+        }
+        if stored.revision > 0 {
+            form.serialize_entry(member::REVISION, &stored.revision)?;
+        }
+        if let Some(fence) = stored.changed_under {
+            form.serialize_entry(member::CHANGED_UNDER, &fence.get())?;
         }
         for (name, secret) in self.secrets() {
             if let Some(secret) = secret {

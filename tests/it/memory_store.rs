@@ -132,7 +132,7 @@ async fn debug_shows_the_version_and_the_lease_and_no_secret() {
 
     assert_eq!(
         format!("{store:?}"),
-        "MemoryStore { version: Some(Version { generation: Generation(7), fence: Some(FencingToken(1)) }), held: Some(FencingToken(1)) }"
+        "MemoryStore { version: Some(Version { generation: Generation(7), fence: Some(FencingToken(1)), revision: 0 }), held: Some(FencingToken(1)) }"
     );
 }
 

@@ -32,10 +32,12 @@ impl<P: Provider> Driver<P> {
             },
             // The refresh token is dead; where the provider can log in, one login is tried at once.
             Err(refused) if refused.refresh_refused => {
-                if let Some(turn) = turn {
-                    self.check_unchanged(turn, start.renewed_from()).await?;
-                }
+                // Before the look, which may take longer than the flight has.
                 self.change(|state| state.refresh_refused = true);
+                if let Err(look_again) = self.check_unchanged(start.renewed_from()).await {
+                    self.change(|state| state.refresh_refused = false);
+                    return Err(look_again);
+                }
                 match self.grant(&start, Reason::RefreshRefused) {
                     Ok(Grant::Login) => self.ask(&start, Reason::RefreshRefused, turn).await,
                     _ => Err(refused),
@@ -88,7 +90,7 @@ impl<P: Provider> Driver<P> {
             if spends {
                 self.change(|state| {
                     state.spending = true;
-                    state.sync.unsent = None;
+                    state.sync.sends();
                 });
             }
             self.check_current(&self.session.current())?;
@@ -121,6 +123,10 @@ impl<P: Provider> Driver<P> {
             Err(Failed::answer(error, head, grant.kind()))
         }
         .await;
+        // Before the store is told, which may take longer than the flight has.
+        if outcome.as_ref().is_err_and(|failed| failed.login_refused) {
+            self.change(|state| state.login_refused = true);
+        }
         // What was in doubt before this attempt stays in doubt after it.
         if spends && !start.spending && outcome.as_ref().is_err_and(|failed| failed.unspent) {
             self.change(|state| state.spending = false);

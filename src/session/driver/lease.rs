@@ -15,7 +15,7 @@ use crate::{
     clock::{Clock, Now},
     provider::Provider,
     rt::{self, NotInTime},
-    session::{Session, lifetime::Moment},
+    session::{Session, Snapshot, lifetime::Moment},
     store::{Lease, StoreError, StoreErrorKind, StoreFuture, Swap, TokenStore},
     token::{FencingToken, Stored, Version},
 };
@@ -41,19 +41,21 @@ const RESERVE: u32 = 2;
 const POLL: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(250));
 
 impl<P: Provider> Session<P> {
-    /// Waits for the lease. Before each try it looks at what is stored; `None` when that `is_enough`.
+    /// Waits for the lease. Before each try it looks at what is stored; `None` when that `is_enough`, beside what was known
+    /// before the look.
     pub(in crate::session) async fn lease<E: From<StoreError>>(
         &self,
         store: &Arc<dyn TokenStore>,
-        mut is_enough: impl FnMut(Option<&Stored>) -> Result<bool, E>,
+        mut is_enough: impl FnMut(&Snapshot, Option<&Stored>) -> Result<bool, E>,
     ) -> Result<Option<Held>, E> {
-        let (clock, timeout) = (&self.0.clock, self.policy().store_timeout);
+        let (clock, timeout) = (&self.0.clock, self.policy().store_call());
         let (mut pause, longest) = POLL;
         loop {
             // Before the look, so that no change behind it is missed.
             let changed = store.changed();
+            let seen = self.0.current.load_full();
             let stored = call(store.load(), timeout).await?;
-            if is_enough(stored.as_ref())? {
+            if is_enough(&seen, stored.as_ref())? {
                 return Ok(None);
             }
             let (asked, above) = (clock.now(), self.current().sync.fence);
@@ -109,10 +111,11 @@ impl Held {
         .await
     }
 
-    /// Renews it every third of its time. One that cannot be renewed is left to end.
+    /// Renews it every third of its time, and no more often than one is asked for. One that cannot be renewed is left to
+    /// end.
     async fn renew(&self) {
         while let Some((lease, lasts)) = self.lease.as_ref().and_then(|lease| Some((lease, lease.lasts()?))) {
-            let Some(third) = rt::sleep(lasts / 3) else { break };
+            let Some(third) = rt::sleep((lasts / 3).max(POLL.0)) else { break };
             third.await;
             let asked = self.clock.now();
             match call(lease.renew(), self.timeout).await {
@@ -179,6 +182,17 @@ async fn give_back(lease: Arc<dyn Lease>, timeout: Duration, _counted: Option<Co
 fn end(lease: &dyn Lease, asked: Now) -> Option<Moment> {
     let lasts = lease.lasts()?;
     Some(Moment::after(asked, lasts.saturating_sub(lasts / RESERVE)))
+}
+
+/// A panic of a store, as its failure: what the work has been granted must not go with it.
+pub(crate) async fn caught<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    let mut work = pin!(work);
+    poll_fn(|cx| {
+        catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))).unwrap_or_else(|_| {
+            Poll::Ready(Err(StoreError::new(StoreErrorKind::Unavailable, "the store has panicked")))
+        })
+    })
+    .await
 }
 
 /// One call of a store, which may take so long.

@@ -41,11 +41,8 @@ impl Lease for RedisLease {
         Box::pin(async move {
             let keys = &self.store.keys;
             let Lifetime { ends, at_least } = Lifetime::of(stored);
-            let (generation, fence) = value::version(stored.version());
-            let expected = expected.map(|version| {
-                let (generation, fence) = value::version(version);
-                format!("{generation}/{fence}")
-            });
+            let [generation, fence, revision] = value::version(stored.version());
+            let expected = expected.map(|version| value::version(version).join("/"));
             let mut script = scripts::SAVE.prepare_invoke();
             script
                 .key(&keys.token)
@@ -53,6 +50,7 @@ impl Lease for RedisLease {
                 .arg(self.fence.get())
                 .arg(generation)
                 .arg(fence)
+                .arg(revision)
                 .arg(value::write(stored, self.store.options.cipher.as_deref(), keys)?)
                 .arg(ends.map(|at| at.to_string()).unwrap_or_default())
                 .arg(milliseconds(at_least))

@@ -31,6 +31,8 @@ pub(super) fn all(fence: FencingToken) -> [Stored; 4] {
     let login_refused = Some(LoginMark::new("test", &Request::new(Bytes::from_static(b"a login")), [7; 32]));
     let full = Stored {
         fence: Some(fence),
+        revision: u64::MAX,
+        changed_under: Some(FencingToken::from(u64::MAX)),
         spending_since: Some(at(1_750_005_400_005)),
         refresh_refused_since: Some(at(1_750_005_400_006)),
         login_refused,

@@ -100,14 +100,15 @@ async fn unchanged<S: TokenStore>(handle: &Handle<S>, stored: &Stored) -> Findin
 }
 
 /// What is near to a version, and is not it.
-fn others(version: Version) -> [Option<Version>; 6] {
-    let Version { generation, fence } = version;
+fn others(version: Version) -> [Option<Version>; 7] {
+    let Version { generation, fence, revision } = version;
     let number = generation.get();
-    let with = |number: u64| Some(Version { generation: number.into(), fence });
-    let by = |fence: Option<FencingToken>| Some(Version { generation, fence });
+    let with = |number: u64| Some(Version { generation: number.into(), fence, revision });
+    let by = |fence: Option<FencingToken>| Some(Version { generation, fence, revision });
     let fences = fence.map(|fence| [fence.get().wrapping_add(1), fence.get().wrapping_sub(1)].map(FencingToken::from));
     let [larger, smaller] = fences.map_or([None, None], |fences| fences.map(Some));
-    [None, with(number.wrapping_add(1)), with(number.wrapping_sub(1)), by(larger), by(smaller), by(None)]
+    let later = Some(Version { revision: revision.wrapping_add(1), ..version });
+    [None, with(number.wrapping_add(1)), with(number.wrapping_sub(1)), by(larger), by(smaller), by(None), later]
 }
 
 // ===== impl Call =====

@@ -27,9 +27,10 @@ async fn save<S: TokenStore>(bench: &Bench<'_, S>) -> Finding {
 async fn release<S: TokenStore>(bench: &Bench<'_, S>) -> Finding {
     let (waiter, writer) = (bench.open(), bench.open());
     let holder = writer.lease().await?;
-    let changed = waiter.waiting().await;
-    // As a session does: who was never refused a lease need not learn of its end. (A second lease is what others find.)
+    // Who was never refused a lease need not learn of its end. (A second lease is what other checks find.)
+    waiter.load().await?;
     let is_refused = waiter.try_lease(None).await?.is_none();
+    let changed = waiter.waiting().await;
     holder.release().await?;
     match changed.filter(|_| is_refused) {
         Some(changed) => bench.in_time("a wake-up after a release", changed).await,

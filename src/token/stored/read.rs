@@ -60,6 +60,8 @@ struct Members {
     problem: Option<StoredError>,
     generation: Option<u64>,
     fence: Option<u64>,
+    revision: Option<u64>,
+    changed_under: Option<u64>,
     access_token: Option<Text>,
     refresh_token: Option<Text>,
     signing_key: Option<Text>,
@@ -132,6 +134,8 @@ impl Members {
             token,
             generation: self.generation.unwrap_or_default().into(),
             fence: self.fence.map(FencingToken::from),
+            revision: self.revision.unwrap_or_default(),
+            changed_under: self.changed_under.map(FencingToken::from),
             spending_since: time(self.spending_since),
             refresh_refused_since: time(self.refresh_refused_since),
             signed_out_since: time(self.signed_out_since),
@@ -171,10 +175,12 @@ impl Members {
 }
 
 /// Each member, and what is wrong with a value of another form.
-const FORM: [(&str, Reason); 15] = [
+const FORM: [(&str, Reason); 17] = [
     (member::VERSION, Reason::NotANumber),
     (member::GENERATION, Reason::NotANumber),
     (member::FENCE, Reason::NotANumber),
+    (member::REVISION, Reason::NotANumber),
+    (member::CHANGED_UNDER, Reason::NotANumber),
     (member::ACCESS_TOKEN, Reason::NotText),
     (member::REFRESH_TOKEN, Reason::NotText),
     (member::SIGNING_KEY, Reason::NotText),
@@ -213,6 +219,8 @@ impl<'de> Visitor<'de> for &mut Members {
             match name {
                 member::GENERATION => self.generation = members.next_value()?,
                 member::FENCE => self.fence = members.next_value()?,
+                member::REVISION => self.revision = members.next_value()?,
+                member::CHANGED_UNDER => self.changed_under = members.next_value()?,
                 member::ACCESS_TOKEN => self.access_token = members.next_value()?,
                 member::REFRESH_TOKEN => self.refresh_token = members.next_value()?,
                 member::SIGNING_KEY => self.signing_key = members.next_value()?,

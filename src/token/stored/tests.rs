@@ -10,7 +10,7 @@ use super::*;
 
 /// Every member of a token set, in the order in which they are written.
 const FULL: &str = concat!(
-    r#"{"version":1,"generation":7,"fence":41,"#,
+    r#"{"version":1,"generation":7,"fence":41,"revision":2,"changed_under":39,"#,
     r#""access_token":"access-1","refresh_token":"refresh-1","signing_key":"key-1","issued_at_ms":1750000000000,"#,
     r#""expires_at_ms":1750007200000,"refresh_at_ms":1750005400000,"refresh_expires_at_ms":1752592000000,"#,
     r#""spending_ms":1750005400123,"refresh_refused_ms":1750005400456,"login_refused":"#,
@@ -44,6 +44,8 @@ fn full() -> Stored {
         .with_extra("user", json!({ "id": [1, 2.5, null] }));
     Stored {
         fence: Some(FencingToken::from(41)),
+        revision: 2,
+        changed_under: Some(FencingToken::from(39)),
         spending_since: Some(at(1_750_005_400_123)),
         refresh_refused_since: Some(at(1_750_005_400_456)),
         login_refused: Some(mark()),

@@ -2,6 +2,7 @@
 
 mod changes;
 mod doubts;
+mod hostile;
 mod looks;
 mod odd;
 mod writes;

@@ -1,13 +1,13 @@
 -- Compare and swap: what is stored must be the expected state, and not of a later lease than this one.
 local token = KEYS[1]
 local expected, holder = ARGV[1], ARGV[2]
-local generation, fence, value = ARGV[3], ARGV[4], ARGV[5]
-local ends, kept, channel = ARGV[6], ARGV[7], ARGV[8]
+local generation, fence, revision, value = ARGV[3], ARGV[4], ARGV[5], ARGV[6]
+local ends, kept, channel = ARGV[7], ARGV[8], ARGV[9]
 
 local held = ''
 if redis.call('EXISTS', token) == 1 then
-  local fields = redis.call('HMGET', token, 'generation', 'fence')
-  held = (fields[1] or '') .. '/' .. (fields[2] or '')
+  local fields = redis.call('HMGET', token, 'generation', 'fence', 'revision')
+  held = (fields[1] or '') .. '/' .. (fields[2] or '') .. '/' .. (fields[3] or '0')
   local writer = fields[2] or ''
   if #writer > #holder or (#writer == #holder and writer > holder) then
     return 0
@@ -26,7 +26,7 @@ end
 -- A server that is out of memory refuses a script's first write only where that needs some, and a token set that was
 -- granted must not be lost: this one needs none.
 redis.call('DEL', token)
-redis.call('HSET', token, 'generation', generation, 'fence', fence, 'value', value)
+redis.call('HSET', token, 'generation', generation, 'fence', fence, 'revision', revision, 'value', value)
 if ends ~= '' then
   -- By the server's clock, and never so soon that it would be gone at once.
   local time = redis.call('TIME')

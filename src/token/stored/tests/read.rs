@@ -29,7 +29,7 @@ fn absent_and_null_mean_unknown() {
     let nulls = concat!(
         r#"{"version":1,"generation":null,"access_token":"a","refresh_token":null,"signing_key":null,"#,
         r#""issued_at_ms":null,"expires_at_ms":null,"refresh_at_ms":null,"refresh_expires_at_ms":null,"#,
-        r#""fence":null,"spending_ms":null,"refresh_refused_ms":null,"signed_out_ms":null,"login_refused":null,"extra":null}"#
+        r#""fence":null,"revision":null,"changed_under":null,"spending_ms":null,"refresh_refused_ms":null,"signed_out_ms":null,"login_refused":null,"extra":null}"#
     );
     for json in [r#"{"version":1,"access_token":"a"}"#, nulls] {
         assert_eq!(written(&read(json)), nothing);
@@ -37,15 +37,17 @@ fn absent_and_null_mean_unknown() {
 }
 
 #[test]
-fn a_version_is_the_number_and_who_wrote_it_and_nothing_else() {
-    let version = |generation: u64, fence: Option<u64>| Version {
+fn a_version_is_the_number_and_who_wrote_it_how_often_and_nothing_else() {
+    let version = |generation: u64, fence: Option<u64>, revision| Version {
         generation: generation.into(),
         fence: fence.map(FencingToken::from),
+        revision,
     };
-    assert_eq!(read(FULL).version(), version(7, Some(41)));
-    assert_eq!(read(r#"{"version":1,"access_token":"a"}"#).version(), version(0, None));
-    assert_ne!(version(7, Some(41)), version(8, Some(41)));
-    assert_ne!(version(7, Some(41)), version(7, Some(42)));
+    assert_eq!(read(FULL).version(), version(7, Some(41), 2));
+    assert_eq!(read(r#"{"version":1,"access_token":"a"}"#).version(), version(0, None, 0));
+    assert_ne!(version(7, Some(41), 2), version(8, Some(41), 2));
+    assert_ne!(version(7, Some(41), 2), version(7, Some(42), 2));
+    assert_ne!(version(7, Some(41), 2), version(7, Some(41), 3));
 }
 
 #[test]

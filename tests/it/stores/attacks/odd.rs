@@ -9,7 +9,7 @@ use std::{
 
 use tokio::sync::watch;
 use tower_auth_refresh::{
-    store::{Lease, MemoryStore, StoreFuture, Swap, TokenStore},
+    store::{Lease, MemoryStore, StoreError, StoreErrorKind, StoreFuture, Swap, TokenStore},
     token::{FencingToken, Stored, Version},
 };
 
@@ -28,6 +28,7 @@ struct Ways {
     inner: MemoryStore,
     saves: Saves,
     is_restless: bool,
+    is_away: bool,
     leases: usize,
 }
 
@@ -43,7 +44,7 @@ pub(super) enum Saves {
 
 impl Odd {
     pub(super) fn new(inner: &MemoryStore) -> Self {
-        let ways = Ways { inner: inner.clone(), saves: Saves::Well, is_restless: false, leases: 0 };
+        let ways = Ways { inner: inner.clone(), saves: Saves::Well, is_restless: false, is_away: false, leases: 0 };
         Self { ways: Arc::new(Mutex::new(ways)), is_late: watch::Sender::new(false) }
     }
 
@@ -59,6 +60,18 @@ impl Odd {
     /// `changed` returns at once from now on.
     pub(super) fn is_restless(&self) {
         self.ways.lock().unwrap().is_restless = true;
+    }
+
+    /// Nobody answers from now on, or somebody does again.
+    pub(super) fn is_away(&self, is_away: bool) {
+        self.ways.lock().unwrap().is_away = is_away;
+    }
+
+    fn check(&self) -> Result<(), StoreError> {
+        match self.ways.lock().unwrap().is_away {
+            true => Err(StoreError::new(StoreErrorKind::Unavailable, "the odd store is away")),
+            false => Ok(()),
+        }
     }
 
     /// How often a lease was asked for.
@@ -79,6 +92,7 @@ impl TokenStore for Odd {
     fn load(&self) -> StoreFuture<'_, Option<Stored>> {
         let (inner, mut is_late) = (self.inner(), self.is_late.subscribe());
         Box::pin(async move {
+            self.check()?;
             let stored = inner.load().await?;
             let _ = is_late.wait_for(|is_late| !is_late).await;
             Ok(stored)
@@ -96,6 +110,7 @@ impl TokenStore for Odd {
             if leases > RUNAWAY {
                 return pending().await;
             }
+            self.check()?;
             let lease = inner.try_lease(above).await?;
             Ok(lease.map(|lease| Box::new(Held { lease, store: self.clone() }) as Box<dyn Lease>))
         })

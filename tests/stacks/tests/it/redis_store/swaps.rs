@@ -52,7 +52,7 @@ async fn a_set_is_swapped_only_for_the_very_version_that_is_stored() {
         let writers = [None, Some(fence), Some(FencingToken::from(1)), Some(FencingToken::from(fence.get() + 1))];
         let versions = numbers
             .iter()
-            .flat_map(|&generation| writers.iter().map(move |&fence| Some(Version { generation, fence })))
+            .flat_map(|&generation| writers.iter().map(move |&fence| Some(Version { generation, fence, revision: 0 })))
             .chain([None]);
         for expected in versions {
             let () = redis.ask("DEL tower-auth-refresh:{a}:token").await;
@@ -91,7 +91,8 @@ async fn numbers_are_compared_to_the_last_digit() {
     let held = lease(&store).await;
     let most = u64::MAX - 1;
     assert_eq!(held.save(None, &stored(most, &*held)).await.unwrap(), Swap::Done);
-    let version = |generation| Some(Version { generation: Generation::from(generation), fence: Some(held.fence()) });
+    let version =
+        |generation| Some(Version { generation: Generation::from(generation), fence: Some(held.fence()), revision: 0 });
     assert_eq!(held.save(version(most + 1), &stored(1, &*held)).await.unwrap(), Swap::Conflict);
     assert_eq!(held.save(version(most - 1), &stored(1, &*held)).await.unwrap(), Swap::Conflict);
     assert_eq!(held.save(version(most), &stored(1, &*held)).await.unwrap(), Swap::Done);
