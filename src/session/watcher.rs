@@ -2,16 +2,21 @@
 
 use std::{
     future::{Future, poll_fn},
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::{Pin, pin},
     sync::{Arc, Weak, atomic::Ordering},
-    task::Poll,
+    task::{Context, Poll},
     time::Duration,
 };
 
 use crate::{
+    error::ErrorKind,
     provider::Provider,
     rt::{self, Sleep},
-    session::{Event, Events, Session, Shared, driver::call},
+    session::{
+        Event, Events, Session, Shared,
+        driver::{call, caught},
+    },
     store::TokenStore,
 };
 
@@ -20,6 +25,9 @@ const REST: Duration = Duration::from_millis(10);
 
 /// How long after a look that has failed the next one is.
 const RETRY: Duration = Duration::from_secs(5);
+
+/// The longest time between two looks, should the store wake nobody.
+const POLL: Duration = Duration::from_secs(60);
 
 /// Holds no handle to the session while it waits, so that it ends with the last of the others.
 struct Watcher<P>(Weak<Shared<P>>);
@@ -34,16 +42,25 @@ impl<P: Provider> Session<P> {
             let _ = rt::spawn(async move { watcher.watch(&*store, events).await });
         }
     }
+
+    /// Ends the backoff after a failure of the store, which answers again.
+    fn store_is_back(&self) {
+        self.transition(|state| {
+            let ended = state.failure.take_if(|remembered| remembered.failure.kind() == ErrorKind::Store);
+            (drop(ended), None)
+        });
+    }
 }
 
 impl<P: Provider> Watcher<P> {
     async fn watch(self, store: &dyn TokenStore, mut events: Events) {
+        let mut is_away = false;
         loop {
             // Before the look, so that no change behind it is missed.
             let changed = store.changed();
-            let before = self.0.upgrade().map(|shared| (shared.policy.store_timeout, shared.current.load_full()));
+            let before = self.0.upgrade().map(|shared| (shared.policy.store_call(), shared.current.load_full()));
             let Some((timeout, seen)) = before else { return };
-            let stored = call(store.load(), timeout).await;
+            let stored = caught(call(store.load(), timeout)).await;
             let Some(session) = self.0.upgrade().map(Session) else { return };
             let looked = match stored {
                 Ok(stored) => session.take_over(&seen, stored.as_ref(), None).map_err(|failed| failed.to_string()),
@@ -53,10 +70,13 @@ impl<P: Provider> Watcher<P> {
             if let Err(error) = looked {
                 tracing::debug!(error, "the store could not be looked at");
             }
+            if std::mem::replace(&mut is_away, is_failed) && !is_failed {
+                session.store_is_back();
+            }
             session.save_soon();
             let is_outdated = session.current().sync.version != seen.sync.version;
             drop((session, seen));
-            let again = if is_failed { rt::sleep(RETRY) } else { None };
+            let again = rt::sleep(if is_failed { RETRY } else { POLL });
             if !is_outdated && !is_changed(changed, again, &mut events).await {
                 return;
             }
@@ -83,7 +103,11 @@ async fn is_changed(
 ) -> bool {
     loop {
         let mut event = pin!(events.recv());
-        let woken = poll_fn(|cx| match (changed.as_mut().poll(cx), event.as_mut().poll(cx)) {
+        // A store that panics tells of no change; the next look is due all the same.
+        let told = |cx: &mut Context<'_>, changed: &mut Pin<Box<dyn Future<Output = ()> + Send + '_>>| {
+            catch_unwind(AssertUnwindSafe(|| changed.as_mut().poll(cx))).unwrap_or(Poll::Pending)
+        };
+        let woken = poll_fn(|cx| match (told(cx, &mut changed), event.as_mut().poll(cx)) {
             (Poll::Ready(()), _) => Poll::Ready(Some(true)),
             (_, Poll::Ready(None)) => Poll::Ready(Some(false)),
             (_, Poll::Ready(Some(Event::RefreshFailed { .. }))) => Poll::Ready(Some(true)),

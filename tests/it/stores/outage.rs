@@ -13,7 +13,7 @@ use crate::support::{
     by_hand::{ByHand, until},
     fleet::{
         Call::{Lease, Load, Release, Save},
-        Process, Trouble, builder, eventually, now, set, stored, write,
+        Process, Trouble, builder, eventually, now, pass, set, stored, write,
     },
     get, send, send_all,
 };
@@ -311,4 +311,23 @@ async fn the_builders_token_set_that_has_served_in_an_outage_gives_way_to_what_i
     assert_eq!(stored(&store).await.unwrap().generation.get(), 8);
     send(&process.client, get("/")).await.unwrap();
     assert_eq!((world.tokens(), calls(world.counts())), (vec![String::from("Bearer access-8")], (0, 0, 0)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_back_ends_the_backoff_after_its_failure() {
+    let (world, store) = (World::new().lifetime(LIFE), MemoryStore::new());
+    let process = Process::new(&world, &store);
+    process.store.is_unreachable();
+    // The backoff doubles from one second; no flight counts for the guard that never came to ask.
+    for seconds in [1, 2, 4, 8, 16, 30] {
+        assert_eq!(send(&process.client, get("/")).await.unwrap_err().kind(), ErrorKind::Store);
+        world.clock.advance(Duration::from_secs(seconds));
+    }
+    assert_eq!(send(&process.client, get("/")).await.unwrap_err().kind(), ErrorKind::Store);
+    process.store.recover();
+    assert_eq!(send(&process.client, get("/")).await.unwrap_err().kind(), ErrorKind::Store, "nobody knows yet");
+    // By its clocks the session is in the backoff of half a minute still.
+    pass(Duration::from_secs(6)).await;
+    send(&process.client, get("/")).await.unwrap();
+    assert_eq!(world.counts().logins, 1);
 }
