@@ -96,8 +96,6 @@ impl Endpoint {
     async fn answer(mut self, request: Request<Bytes>) -> Result<Response<ServerBody>, BoxError> {
         let (line, dice) = (self.line.clone(), self.line.dice().clone());
         line.travel(500).await;
-        let id = format!("{:p}", std::sync::Arc::as_ptr(&line.state_ptr()));
-        eprintln!("{:?} TOKENCALL by {id} {} {:?}", crate::support::fleet::now(), request.uri().path(), request.body());
         let what = if line.is_spoilt() { dice.below(4) } else { 4 };
         match what {
             _ if line.is_cut() => return Err(io::Error::from(io::ErrorKind::ConnectionRefused).into()),
@@ -108,13 +106,11 @@ impl Endpoint {
             }
             _ => self.presented.count(&request),
         }
-        eprintln!("   what={what} cut={}", line.is_cut());
         if what == 1 {
             return Err(io::Error::from(io::ErrorKind::ConnectionReset).into());
         }
         // The server has acted before anybody can stop it.
         let answer = self.server.call(request.map(Full::new)).await;
-        eprintln!("   acted {:?}", answer.as_ref().map(|a| a.status()).ok());
         line.travel(if what == 2 { 40_000 } else { 500 }).await;
         if what == 3 {
             return Err(io::Error::from(io::ErrorKind::ConnectionReset).into());

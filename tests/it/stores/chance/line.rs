@@ -75,9 +75,6 @@ impl Line {
         self.dice.says(*self.faults.borrow())
     }
 
-    pub fn state_ptr(&self) -> Arc<dyn std::any::Any + Send + Sync> {
-        self.state.clone()
-    }
     pub fn dice(&self) -> &Dice {
         &self.dice
     }

@@ -62,7 +62,6 @@ impl Shelf {
         let mut state = self.state.lock().unwrap();
         state.drawn = state.drawn.max(above.map_or(0, FencingToken::get)) + 1;
         let fence = FencingToken::from(state.drawn);
-        eprintln!("{:?} LEASE {}", now(), fence);
         state.held = Some((fence, now() + LASTS));
         Some(fence)
     }
@@ -77,26 +76,9 @@ impl Shelf {
     fn save(&self, fence: FencingToken, expected: Option<Version>, stored: Stored) -> Swap {
         let mut state = self.state.lock().unwrap();
         let current = state.stored.as_ref().map(Stored::version);
-        if current != expected {
-            eprintln!("{:?} CONFLICT exp {:?} is {:?}", now(), expected, current);
-        }
         if current != expected || current.and_then(|current| current.fence) > Some(fence) {
             return Swap::Conflict;
         }
-        eprintln!(
-            "{:?} SAVE over {:?} {:?} mark={:?} refused={:?} out={:?} tok={}",
-            now(),
-            expected,
-            stored.version(),
-            stored.spending_since.is_some(),
-            stored.refresh_refused_since.is_some(),
-            stored.signed_out_since.is_some(),
-            stored
-                .token
-                .as_ref()
-                .map(|t| tower_auth_refresh::token::ExposeSecret::expose_secret(t.access_token()).to_owned())
-                .unwrap_or_default()
-        );
         state.stored = Some(stored);
         self.changes.notify_waiters();
         Swap::Done
