@@ -51,7 +51,8 @@ pub enum Expiry {
 
 /// The number of a token set within its session, another one with each change.
 ///
-/// Compared for equality only: a larger number does not mean a newer set once a store is shared.
+/// Compared for equality only: a larger number does not mean a newer set once a store is shared. It is any `u64`, so a database
+/// whose integers have a sign keeps it as `NUMERIC`, as text, or as its bits.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Generation {
     number: u64,
@@ -61,7 +62,8 @@ pub struct Generation {
 }
 
 /// A number that a store draws for each lease, always a larger one: by it a store knows an old holder from a new one
-/// ([fencing token](https://martin.kleppmann.com/2016/02/08/how-to-do-distributed-locking.html)).
+/// ([fencing token](https://martin.kleppmann.com/2016/02/08/how-to-do-distributed-locking.html)). It is any `u64`, and compared by
+/// size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FencingToken(u64);
 

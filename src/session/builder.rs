@@ -57,7 +57,7 @@ impl<P: Provider> SessionBuilder<P> {
     }
 
     /// The first token set. Without one the provider logs in when the first request comes. With a
-    /// [`store`](Self::store) it counts only where that holds nothing: what is stored has been rotated since.
+    /// [`store`](Self::store) it is ignored once something is stored: what is stored has been rotated since.
     #[must_use]
     pub fn token(mut self, token: TokenSet) -> Self {
         self.token = Some(token);
@@ -84,8 +84,11 @@ impl<P: Provider> SessionBuilder<P> {
     /// one, and of all their processes one refreshes. Default: the token set lives and ends with the session.
     ///
     /// The store is read when the first flight starts, before each login and refresh, and when it tells of a change; never
-    /// for a request that has a token. What could not be stored keeps the session alive, and is tried every 30 s at least,
-    /// until it is stored or the runtime ends.
+    /// for a request that has a token. While it cannot be used nothing is fetched, not even by a first login, unless
+    /// [`refresh_without_store`](RefreshPolicy::refresh_without_store) says otherwise. What could not be stored keeps the session
+    /// alive, and is tried again after rests of 1 s to 30 s, until it is stored or the runtime ends.
+    ///
+    /// The last process without a store must stop before the first one with it starts: both would spend the same refresh token.
     #[must_use]
     pub fn store(mut self, store: impl TokenStore) -> Self {
         self.store = Some(Arc::new(store));

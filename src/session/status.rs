@@ -35,7 +35,8 @@ pub struct Status {
     /// How often rejected requests have been sent again since then.
     pub replays: u64,
     /// Whether there is something that the store does not hold yet: the token set, that the session is signed out, or what
-    /// was refused. A program that ends now may lose it. Always `false` without a store.
+    /// was refused. A program that ends now may lose it. It is `true` for a moment after each `set` and `sign_out`; when it
+    /// stays so, the store cannot be written. Always `false` without a store.
     pub unsaved: bool,
 }
 
@@ -73,14 +74,17 @@ pub enum Event {
         /// The number of the state without a token set.
         generation: Generation,
     },
-    /// A login or refresh failed.
+    /// A login or refresh failed. Its kind is [`Store`](ErrorKind::Store) where that was because a store could not be read, gave
+    /// no lease, or did not take the mark that comes before a single-use refresh token is sent.
     RefreshFailed {
         /// The number of the token set that is still in place.
         generation: Generation,
         /// Why, and when the next try is due.
         failure: RefreshFailure,
     },
-    /// The store could not be written. What was to be stored counts here all the same, and the write is tried again.
+    /// The store could not be written: once for each try. What was to be stored counts here all the same, and the write is tried
+    /// again, until there is a [`Saved`](Self::Saved). (Where it was to be used for a login or refresh, and could not, there is a
+    /// [`RefreshFailed`](Self::RefreshFailed) instead.)
     StoreFailed {
         /// The number of what the store does not hold yet.
         generation: Generation,

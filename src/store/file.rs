@@ -50,8 +50,8 @@ use crate::{
 /// | `token.json.lock` | locked by whoever holds the lease; in it the last [fencing token](FencingToken). Leave it where it is: it is made once and never deleted |
 /// | `token.json.1750005400100.new` | the next token set, while the lease of that number writes it |
 ///
-/// All are made with mode 0600. The folder must be there, and writable: a container mounts the folder, since a mounted file
-/// cannot be replaced. Where `token.json` is a link, its target is replaced and the others lie beside the target. A relative
+/// All are made with mode 0600. The folder must be there, and writable. Into a container mount the folder and not the file: a
+/// mounted file cannot be replaced. Where `token.json` is a link, its target is replaced and the others lie beside the target. A relative
 /// path counts from the folder that the process is in when the store is made.
 ///
 /// # Who else can get at it

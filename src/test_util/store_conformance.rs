@@ -37,6 +37,8 @@ use bench::Bench;
 /// since only what goes wrong takes that long, and longer than a lease [lasts](crate::store::Lease::lasts). Where leases end
 /// by themselves, some checks wait for that: give the store short ones, such as one second.
 ///
+/// What is stored has numbers up to `u64::MAX`. [`TokenStore`] says how a database keeps them, and has a whole store to start from.
+///
 /// It runs on a tokio runtime of either flavor that has its timer. Its clock may be paused only for a store that waits by
 /// that clock alone.
 ///
