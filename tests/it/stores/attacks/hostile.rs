@@ -306,3 +306,17 @@ async fn a_sign_out_beside_the_largest_generation_is_stored_and_heard() {
     pass(Duration::from_secs(1)).await;
     assert_eq!(send(&other.client, get("/")).await.unwrap_err().kind(), ErrorKind::SignedOut);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_is_signed_out_learns_of_a_sign_in_although_its_watcher_has_panicked() {
+    let (world, store) = (World::new().lifetime(LIFE), MemoryStore::new());
+    let process = signed_in(&world, &store, TestProvider::new(), RefreshPolicy::new()).await;
+    process.session.sign_out();
+    process.session.settled().await;
+    pass(Duration::from_secs(1)).await;
+    process.store.next(Call::Load, Trouble::Panics);
+    let other = Process::new(&world, &store);
+    other.session.sign_in().await.unwrap();
+    pass(Duration::from_secs(60)).await;
+    assert_eq!(send(&process.client, get("/")).await.unwrap().status(), StatusCode::OK);
+}
