@@ -5,6 +5,7 @@ mod doubts;
 mod hostile;
 mod looks;
 mod odd;
+mod turns;
 mod writes;
 
 use std::time::Duration;
