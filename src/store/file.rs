@@ -69,7 +69,7 @@ use crate::{
 ///
 /// | during | what is there then |
 /// |---|---|
-/// | the writing of the `.new` file | the old set. The next lease deletes the `.new` file |
+/// | the writing of the `.new` file | the old set. The next lease deletes the `.new` file; after a crash of the machine one may stay |
 /// | its `fsync` | the same |
 /// | the rename | the old set or the new one, whole |
 /// | the `fsync` of the folder | the new set; after a crash of the machine the old or the new one, whole |

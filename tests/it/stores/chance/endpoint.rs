@@ -39,6 +39,7 @@ impl Presented {
     }
 
     /// What is about to be presented is what is stored, marked, and not known to be refused.
+    #[allow(clippy::disallowed_methods, reason = "the test compares what is sent with what is stored")]
     fn check(&self, request: &Request<Bytes>, found: Option<Stored>) {
         if request.uri().path() != "/refresh" {
             return;
