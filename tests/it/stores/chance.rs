@@ -202,7 +202,7 @@ fn spawn(work: impl Future<Output = ()> + Send + 'static) -> tokio::task::AbortH
 }
 
 fn play_all(has_login: bool) {
-    let runs = std::env::var("CHANCE_RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(60);
+    let runs = std::env::var("CHANCE_RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(40);
     for seed in 0..runs {
         let ended = std::panic::catch_unwind(|| plays(seed, has_login));
         assert!(ended.is_ok(), "the run of seed {seed}");
