@@ -157,7 +157,11 @@ impl Snapshot {
     /// Whether `stored` is the token set that is in place, whatever else is noted of it. A store that was flushed gives
     /// numbers a second time, so the number alone does not tell.
     fn is_same_set(&self, stored: &Stored) -> bool {
-        let is_same_number = self.sync.version.is_some_and(|known| known.generation == stored.generation);
+        let is_same_number = match self.sync.version {
+            Some(known) => known.generation == stored.generation,
+            // What all begin with has no number before one of them has stored it.
+            None => stored.token.is_some(),
+        };
         stored.fence.is_some() && is_same_number && self.holds(stored)
     }
 
@@ -184,6 +188,9 @@ impl Snapshot {
         let says_nothing = stored.says_nothing();
         self.agree(stored.version());
         if is_same_set || says_nothing {
+            if is_same_set {
+                self.renumber(stored.generation);
+            }
             self.login_refused |= login_refused;
             self.refresh_refused |= stored.refresh_refused_since.is_some();
             self.spending &= stored.spending_since.is_some() || says_nothing;

@@ -209,6 +209,29 @@ async fn a_number_that_a_flushed_store_gives_again_is_another_generation() {
     assert_ne!(session.status().generation, second);
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_set_that_all_begin_with_is_the_same_whoever_has_stored_it() {
+    let (world, store) = (World::new().lifetime(LIFE), MemoryStore::new());
+    world.grant(7);
+    let token = TestProvider::token(7, LIFE, world.clock.wall());
+    let [one, other] = [(); 2]
+        .map(|()| Process::with(&world, &store, builder(&world, TestProvider::without_login()).token(token.clone())));
+    one.store.wakes_nobody();
+    one.store.always(Call::Load, Trouble::Fails);
+    for process in [&one, &other] {
+        assert_eq!(send(&process.client, get("/")).await.unwrap().status(), StatusCode::OK);
+    }
+    other.session.settled().await;
+    world.revoke_access();
+    one.store.recover();
+    assert_eq!(
+        send(&one.client, get("/")).await.unwrap().status(),
+        StatusCode::OK,
+        "it is refreshed and not taken over"
+    );
+    assert_eq!(calls(world.counts()), (0, 1, 0));
+}
+
 /// A store that gives each lease to the next who asks, and holds back what is written under it after the first time.
 #[derive(Clone)]
 struct Forgetful {
