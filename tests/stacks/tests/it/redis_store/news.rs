@@ -6,20 +6,12 @@ use tokio_stream::StreamExt;
 use tower_auth_refresh::store::{RedisStore, Swap, TokenStore};
 
 use super::{
-    scene::{AN_HOUR, SHORT, lease, stored, until_async, within, write},
+    scene::{AN_HOUR, SHORT, assert_waits, lease, listening, stored, until_async, within, write},
     server::Redis,
     switch::Switch,
 };
 
 const CHANNEL: &str = "tower-auth-refresh:{a}:changed";
-
-/// A store that hears what is new, has loaded what there is, and does not look by itself.
-async fn listening(store: RedisStore) -> RedisStore {
-    let store = store.poll(AN_HOUR).unwrap();
-    within(store.changed()).await;
-    store.load().await.unwrap();
-    store
-}
 
 /// What is new is told before any answer to a later question.
 async fn hear(store: &RedisStore) {
@@ -28,12 +20,6 @@ async fn hear(store: &RedisStore) {
 
 async fn listeners(redis: &Redis) -> usize {
     redis.ask::<(String, usize)>(&format!("PUBSUB NUMSUB {CHANNEL}")).await.1
-}
-
-#[track_caller]
-fn assert_waits(future: &mut (impl Future<Output = ()> + Unpin)) {
-    let polled = std::pin::Pin::new(future).poll(&mut Context::from_waker(Waker::noop()));
-    assert!(polled.is_pending(), "nothing is new");
 }
 
 #[tokio::test]

@@ -1,0 +1,62 @@
+//! Many stores on one connection to a server that is not next door.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use tower_auth_refresh::store::{RedisStore, TokenStore};
+
+use super::{
+    scene::{AN_HOUR, assert_waits, listening, within, write},
+    server::Redis,
+    slow::Slow,
+};
+
+const ROUND_TRIP: Duration = Duration::from_millis(10);
+
+fn stores(first: &RedisStore, count: usize) -> Vec<RedisStore> {
+    (0..count).map(|name| first.another(&name.to_string()).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn five_hundred_stores_wait_on_one_connection_each_for_its_own_change() {
+    let redis = Redis::start().await;
+    let slow = Slow::to(redis.port, ROUND_TRIP).await;
+    let stores = join_all(stores(&slow.store("first"), 500).into_iter().map(listening)).await;
+    let mut waits: Vec<_> = stores.iter().map(TokenStore::changed).collect();
+    let near = redis.store("first");
+    for (name, changed) in waits.iter_mut().enumerate() {
+        assert_waits(changed);
+        write(&near.another(&name.to_string()).unwrap(), 1).await;
+        within(changed).await;
+    }
+    assert_eq!(slow.connections(), 1);
+}
+
+#[tokio::test]
+async fn five_hundred_stores_are_heard_again_after_one_more_connection() {
+    let mut redis = Redis::start().await;
+    let slow = Slow::to(redis.port, ROUND_TRIP).await;
+    let stores = join_all(stores(&slow.store("first"), 500).into_iter().map(listening)).await;
+    let waits: Vec<_> = stores.iter().map(TokenStore::changed).collect();
+    redis.kill();
+    redis.start_again().await;
+    within(join_all(waits)).await;
+    within(join_all(stores.iter().map(async |store| while store.load().await.is_err() {}))).await;
+    let stores = join_all(stores.into_iter().map(listening)).await;
+    assert_eq!(slow.connections(), 2);
+    let last = stores.last().unwrap().changed();
+    write(&redis.store("499"), 1).await;
+    within(last).await;
+}
+
+#[tokio::test]
+async fn whoever_stops_waiting_is_no_longer_told_however_many_do() {
+    let redis = Redis::start().await;
+    let slow = Slow::to(redis.port, ROUND_TRIP).await;
+    let first = slow.store("first");
+    let stores = join_all(stores(&first, 500).into_iter().map(listening)).await;
+    drop(stores);
+    within(async { while !redis.ask::<Vec<String>>("PUBSUB CHANNELS").await.is_empty() {} }).await;
+    first.poll(AN_HOUR).unwrap().load().await.unwrap();
+    assert_eq!(slow.connections(), 1);
+}
