@@ -1,5 +1,6 @@
 //! What many hosts share: a Redis or Valkey server.
 
+mod channel;
 mod connection;
 mod encryption;
 mod failure;
@@ -8,7 +9,7 @@ mod lease;
 mod lifetime;
 mod options;
 mod scripts;
-mod topic;
+mod server;
 mod value;
 
 use std::{
@@ -25,11 +26,12 @@ use std::{
 use redis::{FromRedisValue, ScriptInvocation};
 
 use self::{
-    connection::Connection,
+    channel::Channel,
+    connection::{Connection, Live},
     keys::Keys,
     lease::{RedisLease, milliseconds},
     options::Options,
-    topic::Topic,
+    server::Server,
 };
 use super::{Lease, StoreError, StoreErrorKind, StoreFuture, TokenStore};
 use crate::{
@@ -112,9 +114,9 @@ use crate::{
 pub struct RedisStore {
     connection: Arc<Connection>,
     keys: Arc<Keys>,
-    topic: Arc<Topic>,
+    channel: Arc<Channel>,
     options: Options,
-    /// How much news there was before what was loaded last.
+    /// How many notifications there were before what was loaded last.
     seen: AtomicU64,
     /// For how many milliseconds another holds the lease, as was said last.
     held: AtomicU64,
@@ -136,10 +138,10 @@ impl RedisStore {
     /// # Errors
     /// When that is no such URL, or the name is empty. The error does not show the URL.
     pub fn new(url: &str, name: &str) -> Result<Self, StoreError> {
-        let connection = Connection::new(url).ok_or_else(|| {
+        let server = Server::new(url).ok_or_else(|| {
             invalid("the URL of a redis store must be redis[s]://[user][:password@]host[:port][/database]")
         })?;
-        Self::on(connection, Options::default(), name)
+        Self::on(Connection::to(server), Options::default(), name)
     }
 
     /// A store for another session, on the same connection and with the same options.
@@ -155,17 +157,20 @@ impl RedisStore {
             return Err(invalid("the name of a redis store must not be empty"));
         }
         let keys = Arc::new(Keys::new(&options.prefix, name));
-        let topic = connection.topics().get(&keys.channel, &connection);
-        Ok(Self { connection, keys, topic, options, seen: AtomicU64::new(0), held: AtomicU64::new(FREE) })
+        let channel = connection.channels().get(&keys.channel, &connection);
+        Ok(Self { connection, keys, channel, options, seen: AtomicU64::new(0), held: AtomicU64::new(FREE) })
     }
 
-    async fn run<T: FromRedisValue>(&self, script: ScriptInvocation<'_>, asked_for: &str) -> Result<T, StoreError> {
-        let answer = self.connection.ask(async |mut live| script.invoke_async(&mut live.line).await).await;
-        answer.map_err(|failure| failure.into_error(asked_for, &self.keys))
+    async fn run<T>(&self, script: ScriptInvocation<'static>, asked_for: &str) -> Result<T, StoreError>
+    where
+        T: FromRedisValue + Send + 'static,
+    {
+        let answer = self.connection.call(async move |mut live: Live| script.invoke_async(&mut live.connection).await);
+        answer.await.map_err(|failure| failure.into_error(asked_for, &self.keys))
     }
 
-    /// How long `changed` waits for news: until its own poll, or until the lease that is in the way has ended.
-    fn patience(&self) -> Duration {
+    /// How long `changed` waits for a notification: until its own poll, or until the lease that is in the way has ended.
+    fn longest_wait(&self) -> Duration {
         let held = self.held.swap(FREE, Ordering::Relaxed);
         self.options.poll.min(Duration::from_millis(held))
     }
@@ -174,10 +179,11 @@ impl RedisStore {
 impl TokenStore for RedisStore {
     fn load(&self) -> StoreFuture<'_, Option<Stored>> {
         Box::pin(async move {
-            let seen = self.topic.count();
+            let seen = self.channel.count();
             let command = redis::cmd("HGETALL").arg(&self.keys.token).take();
-            let fields = self.connection.ask(async |mut live| command.query_async(&mut live.line).await).await;
-            let fields = fields.map_err(|failure| failure.into_error("read", &self.keys))?;
+            let fields =
+                self.connection.call(async move |mut live: Live| command.query_async(&mut live.connection).await);
+            let fields = fields.await.map_err(|failure| failure.into_error("read", &self.keys))?;
             let stored = value::read(fields, self.options.cipher.as_deref(), &self.keys)?;
             self.seen.store(seen, Ordering::Relaxed);
             Ok(stored)
@@ -210,15 +216,14 @@ impl TokenStore for RedisStore {
     fn changed(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         let seen = self.seen.load(Ordering::Relaxed);
         Box::pin(async move {
-            let news = rt::timeout(self.patience(), async {
-                match self.connection.listen(&self.topic).await {
-                    Ok(true) => self.topic.other_than(seen).await,
-                    // What came before was not heard.
-                    Ok(false) => {}
+            let notified = rt::timeout(self.longest_wait(), async {
+                match self.connection.subscribe(&self.channel).await {
+                    // A new subscription counts: what came before it was not heard.
+                    Ok(()) => self.channel.other_than(seen).await,
                     Err(_) => pending().await,
                 }
             });
-            if let Err(NotInTime::NoTimer) = news.await {
+            if let Err(NotInTime::NoTimer) = notified.await {
                 pending().await
             }
         })
@@ -230,7 +235,7 @@ impl Clone for RedisStore {
         Self {
             connection: Arc::clone(&self.connection),
             keys: Arc::clone(&self.keys),
-            topic: Arc::clone(&self.topic),
+            channel: Arc::clone(&self.channel),
             options: self.options.clone(),
             seen: AtomicU64::new(self.seen.load(Ordering::Relaxed)),
             held: AtomicU64::new(FREE),
@@ -241,7 +246,7 @@ impl Clone for RedisStore {
 impl fmt::Debug for RedisStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisStore")
-            .field("server", &self.connection.address())
+            .field("server", &self.connection.server().address())
             .field("keys", &self.keys.to_string())
             .field("options", &self.options)
             .finish()

@@ -6,7 +6,7 @@ use super::keys::Keys;
 use crate::store::{StoreError, StoreErrorKind};
 
 /// Why a call has no answer that could be used.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Failure {
     Redis(RedisError),
     /// Nothing came in time.
@@ -27,12 +27,6 @@ impl Failure {
             Self::Redis(error) => explain(error),
         };
         StoreError::new(kind, format!("cannot {asked_for} redis {keys}: {why}"))
-    }
-}
-
-impl From<RedisError> for Failure {
-    fn from(error: RedisError) -> Self {
-        Self::Redis(error)
     }
 }
 
