@@ -115,7 +115,15 @@ impl Channels {
         self.lock().get(name).is_some_and(|channel| channel.strong_count() > 0)
     }
 
-    /// Something has come in; or begins to, and what came before was not heard.
+    /// From now on what is told there comes in on this connection; what came before was not heard.
+    pub(super) fn begin(&self, name: &str, connection: u64) {
+        if let Some(channel) = self.find(name) {
+            channel.asked_on.store(connection, Ordering::Release);
+            channel.wake();
+        }
+    }
+
+    /// Something has come in.
     pub(super) fn wake(&self, name: &str) {
         if let Some(channel) = self.find(name) {
             channel.wake();

@@ -247,7 +247,8 @@ impl Driver {
         let Some(channel) = push.data.into_iter().next() else { return Ok(()) };
         let channel = || from_redis_value::<String>(channel).map_err(drop);
         match push.kind {
-            PushKind::Message | PushKind::Subscribe => connection.channels.wake(&channel()?),
+            PushKind::Message => connection.channels.wake(&channel()?),
+            PushKind::Subscribe => connection.channels.begin(&channel()?, self.number),
             PushKind::Unsubscribe => connection.channels.end(&channel()?, self.number),
             _ => {}
         }
