@@ -17,6 +17,7 @@ use super::{
     scene::{assert_waits, json, lease, listening, loaded, stored, until_async, within, write},
     server::Redis,
     slow::Slow,
+    switch::Switch,
 };
 
 const ROUND_TRIP: Duration = Duration::from_millis(20);
@@ -148,4 +149,18 @@ async fn a_store_that_is_dropped_while_it_subscribes_leaves_no_subscription_behi
         until_async(async || redis.ask::<Vec<String>>("PUBSUB CHANNELS").await.is_empty()).await;
     }
     assert_eq!(slow.connections(), 1);
+}
+
+#[tokio::test]
+#[allow(clippy::disallowed_methods, reason = "the patience of a session is what is tested")]
+async fn where_nobody_waits_long_enough_a_dead_connection_is_found_out_all_the_same() {
+    let redis = Redis::start().await;
+    let switch = Switch::to(redis.port).await;
+    let store = switch.store("a");
+    let set = write(&store, 1).await;
+    switch.cut();
+    let impatient = || tokio::time::timeout(Duration::from_millis(500), store.load());
+    assert!(impatient().await.is_err());
+    until_async(async || impatient().await.is_ok_and(|loaded| loaded.unwrap().as_ref().map(json) == Some(json(&set))))
+        .await;
 }

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use futures::future::join_all;
-use tower_auth_refresh::store::{RedisStore, TokenStore};
+use tower_auth_refresh::store::{RedisStore, StoreErrorKind, TokenStore};
 
 use super::{
-    scene::{AN_HOUR, assert_waits, listening, loaded, within, write},
+    scene::{AN_HOUR, assert_waits, listening, loaded, until_async, within, write},
     server::Redis,
     slow::Slow,
 };
@@ -62,5 +62,19 @@ async fn whoever_stops_waiting_is_no_longer_told_however_many_do() {
     drop(stores);
     within(async { while !redis.ask::<Vec<String>>("PUBSUB CHANNELS").await.is_empty() {} }).await;
     first.poll(AN_HOUR).unwrap().load().await.unwrap();
+    assert_eq!(slow.connections(), 1);
+}
+
+#[tokio::test]
+async fn answers_that_come_in_slowly_cost_calls_and_not_the_connection() {
+    let redis = Redis::start().await;
+    // What the store would take for damaged takes its time all the same: 256 KiB an answer, 16 KiB in 10 ms.
+    let () = redis.ask(&format!("HSET tower-auth-refresh:{{first}}:token value {}", "0".repeat(256 * 1024))).await;
+    let slow = Slow::narrow(redis.port, Duration::from_millis(10)).await;
+    let store = slow.store("first");
+    let kinds = join_all((0..20).map(|_| store.load())).await.into_iter().map(|read| read.unwrap_err().kind());
+    let kinds: Vec<_> = kinds.collect();
+    assert!(kinds.contains(&StoreErrorKind::Damaged) && kinds.contains(&StoreErrorKind::TimedOut), "{kinds:?}");
+    until_async(async || store.load().await.unwrap_err().kind() == StoreErrorKind::Damaged).await;
     assert_eq!(slow.connections(), 1);
 }
