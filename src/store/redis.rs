@@ -58,14 +58,23 @@ use crate::{
 /// ```
 ///
 /// Nothing is connected until the first call. From then on there is one connection for a store, its clones, and all that are
-/// made by [`another`](Self::another); it is made anew whenever it breaks, whenever an answer does not come, and when the
-/// server turns out to be a replica. No call takes longer than 2 s.
+/// made by [`another`](Self::another), and commands do not wait for one another on it. A call that is dropped costs nothing; a
+/// connection that breaks, that brings no answer for 2 s, or whose server turns out to be a replica is made anew by the
+/// next call.
+///
+/// No call takes longer than 2 s: a [`store_timeout`](crate::session::RefreshPolicy::store_timeout) above that gives it no more,
+/// and one below it only ends the wait.
 ///
 /// # The server
 ///
-/// Redis 7 or later, or Valkey, as a single server or as a primary with replicas behind one address. Redirections of a
-/// cluster are not followed, and Sentinel is not asked; a session's keys share a hash tag, so that a proxy in front of a
-/// cluster can serve them. Give it `maxmemory-policy noeviction`: an evicted token set is a lost one.
+/// | what | needed | otherwise |
+/// |---|---|---|
+/// | version | Redis 7 or later. Valkey is made of it, and not among what is tested | before 7 a script's errors have no code, by which a replica is known |
+/// | place | one server, or a primary with replicas behind one address: a proxy, a virtual address, a name | redirections of a cluster are not followed, and Sentinel is not asked. A session's keys share a hash tag: a proxy in front of a cluster can serve them |
+/// | `maxmemory-policy` | `noeviction`. A full server grants no lease, and still takes what was granted under one | an evicted token set is a lost one |
+/// | persistence | `appendonly yes`; `appendfsync always`, or the last second may be lost | a restart forgets everything, as `FLUSHALL` does: see below |
+/// | clock | does not jump. It need not agree with that of any host | a leap forward ends leases early: two processes may hold one |
+/// | user | see below | `NOPERM` |
 ///
 /// | key, all behind `<prefix>:{<name>}` | holds | until |
 /// |---|---|---|
@@ -79,12 +88,24 @@ use crate::{
 /// end is not known, and where a refused login is remembered with it, for ever. A tombstone is kept for 30 days: a process
 /// that starts after that finds nothing, and signs in if it can.
 ///
-/// What a user of the server needs to be allowed (`select` where the URL names a database):
+/// What a user needs to be allowed, to be pasted into `redis-cli` with a password of yours, where `tower-auth-refresh` is the
+/// [prefix](Self::prefix) (`select` is for a URL with a database):
 ///
 /// ```text
-/// ACL SETUSER app on >password ~tower-auth-refresh:* &tower-auth-refresh:* +evalsha +script|load +select
-///   +hgetall +hmget +hget +hset +exists +del +get +set +incr +pttl +pexpire +pexpireat +time +publish +subscribe +unsubscribe
+/// ACL SETUSER app on >password ~tower-auth-refresh:* &tower-auth-refresh:* +evalsha +script|load +select +hgetall +hmget +hget +hset +exists +del +get +set +incr +pttl +pexpire +pexpireat +time +publish +subscribe +unsubscribe
 /// ```
+///
+/// # What cannot be fenced
+///
+/// A session looks at its lease on its own clocks right before it hands a request to its transport, and keeps half of the lease
+/// in reserve. If the process is stopped after that look, or **the transport takes its time** (it connects, or queues) **while
+/// renewals fail**, for longer than half of the lease, it sends a refresh token that another process, by then the
+/// holder of the lease, may send as well. That one has found the mark of the first: it logs in where it can, which
+/// harms nothing; where it cannot, the token is presented twice. That no server can prevent; a longer [lease](Self::lease)
+/// makes it rarer, and a process that is killed is replaced later.
+///
+/// A `try_lease` whose answer is lost (its process dies, the connection breaks, 2 s go by) may have been granted. Nobody knows
+/// of that lease, and the others wait until its time is over.
 ///
 /// # What a failover can lose
 ///
@@ -92,8 +113,8 @@ use crate::{
 /// confirmed. `WAIT` would make that rarer and not impossible, and is not used. What that means depends on what is lost:
 ///
 /// - **a lease**: a second process may take it while the first one still holds it. The first one's next renewal says
-///   [`Lost`](StoreErrorKind::Lost); whichever writes second finds another version, and does not overwrite it. Both may have
-///   asked the token endpoint.
+///   [`Lost`](StoreErrorKind::Lost), if it comes to the new primary; whichever writes second finds another version, and does not
+///   overwrite it. Both may have asked the token endpoint.
 /// - **the mark that a refresh token is being spent**: whoever reads the set takes the token for unspent, and may send it a
 ///   second time. Some servers revoke everything then, and only a login helps.
 /// - **a new token set**: the one before it is there again, with its mark. It counts as being in doubt: the session logs in
@@ -101,8 +122,21 @@ use crate::{
 ///   until then.
 /// - **a tombstone**: the set before it is there again, for processes that did not see the sign-out.
 ///
-/// A failover cannot make an old writer look new: a fencing token is larger than the time of the server that draws it, than
-/// what is stored, and than any that the session has seen. Nor can it leave half of a token set.
+/// **A split brain is worse.** A primary that is cut off from its replicas, and not from all of its clients, goes on answering
+/// these: they renew, write and refresh there, the others on the promoted replica, and neither side finds out before the
+/// partition ends and one side's writes are thrown away. `min-replicas-to-write 1` with `min-replicas-max-lag` bounds that: the
+/// primary that is cut off takes no more writes after that time, nor grants or renews a lease.
+///
+/// A fencing token is larger than the time of the server that draws it, than what is stored there, and than any that the
+/// asking session has seen. So a failover cannot make an old writer look new, unless the last token drawn is lost **and** the new
+/// server's clock is behind that of the old one by more than has passed since it was drawn: then two tokens may come in the
+/// wrong order. It cannot leave half of a token set.
+///
+/// # What a server that has forgotten everything does
+///
+/// After `FLUSHALL`, or a restart without persistence, whoever has a token goes on with it. At the next refresh it is found
+/// that the server knows less than the session does: the refresh token counts as being in doubt, as after a lost set. A process
+/// that starts then finds nothing, and signs in if it can: sign-outs and refused logins that stood there alone are forgotten.
 ///
 /// # Encryption
 ///
@@ -129,8 +163,13 @@ impl RedisStore {
     /// A store for the session of this name on the server at `url`: `redis://` or, with TLS, `rediss://`, then
     /// `[user][:password@]host[:port][/database]`; or `redis+unix:///path/of/socket`. Reserved characters in user and password
     /// are percent-encoded. TLS trusts the machine's certificate authorities, or
-    /// [those that are given](Self::root_certificates); a minimal image has none. With TLS the first connection makes *ring* the
-    /// process's default of rustls, unless one has been installed: install yours first.
+    /// [those that are given](Self::root_certificates); a minimal image has none.
+    ///
+    /// **TLS is rustls, with *ring*.** The feature `redis` builds it in, whether the URL is `rediss://` or not, and the first connection
+    /// with TLS installs it as the process's default, unless one is installed. An application whose own rustls has another
+    /// provider (such as aws-lc-rs) then has two in its build, of which rustls takes neither by itself: it must call that one's
+    /// `install_default()` as it starts, before it makes any TLS configuration, or rustls panics there; or it finds
+    /// *ring* installed.
     ///
     /// Two sessions share a token set if they have the same server, database, [prefix](Self::prefix) and name. A name may
     /// hold any characters; it is seen in errors and on the server.
