@@ -14,7 +14,7 @@ use tower_auth_refresh::{
 };
 
 use super::{
-    scene::{assert_waits, json, lease, listening, loaded, stored, until_async, within, write},
+    scene::{AN_HOUR, assert_waits, json, lease, listening, loaded, stored, until_async, within, write},
     server::Redis,
     slow::Slow,
     switch::Switch,
@@ -163,4 +163,27 @@ async fn where_nobody_waits_long_enough_a_dead_connection_is_found_out_all_the_s
     assert!(impatient().await.is_err());
     until_async(async || impatient().await.is_ok_and(|loaded| loaded.unwrap().as_ref().map(json) == Some(json(&set))))
         .await;
+}
+
+#[tokio::test]
+async fn a_lease_that_nobody_waits_for_any_more_is_given_back() {
+    let redis = Redis::start().await;
+    let slow = Slow::to(redis.port, ROUND_TRIP).await;
+    let store = slow.store("a").lease(AN_HOUR).unwrap();
+    // From then on the server knows the script.
+    lease(&store).await.release().await.unwrap();
+    for polls in 1..3 {
+        let has_ended = dropped_after(polls, async { drop(store.try_lease(None).await) }).await;
+        assert_eq!(has_ended, polls > 1);
+        // By now it has been granted, whoever has heard of it.
+        store.load().await.unwrap();
+        if has_ended {
+            assert_eq!(
+                redis.ask::<u64>("DEL tower-auth-refresh:{a}:lease").await,
+                1,
+                "a lease that was heard of is kept"
+            );
+        }
+        within(async { while redis.ask::<u64>("EXISTS tower-auth-refresh:{a}:lease").await == 1 {} }).await;
+    }
 }

@@ -120,6 +120,22 @@ async fn a_primary_that_has_become_a_replica_costs_one_call() {
 }
 
 #[tokio::test]
+async fn a_primary_that_may_not_write_alone_neither_renews_nor_writes_once_it_is_cut_off() {
+    let pair = Pair::new().await;
+    let store = pair.switch.store("a");
+    let set = write(&store, 1).await;
+    let held = lease(&store).await;
+    pair.part().await;
+    let () = pair.primary.ask("CONFIG SET min-replicas-to-write 1").await;
+    until_async(async || pair.primary.ask::<String>("INFO replication").await.contains("connected_slaves:0")).await;
+    let refused = "redis tower-auth-refresh:{a}: NOREPLICAS";
+    assert_eq!(held.renew().await.unwrap_err().to_string(), format!("cannot renew the lease of {refused}"));
+    let next = held.save(Some(set.version()), &stored(2, &*held)).await;
+    assert_eq!(next.unwrap_err().to_string(), format!("cannot write {refused}"));
+    assert_eq!(loaded(&store).await, Some(json(&set)));
+}
+
+#[tokio::test]
 async fn a_failover_wakes_whoever_waits() {
     let mut pair = Pair::new().await;
     let store = pair.switch.store("a").poll(super::scene::AN_HOUR).unwrap();
