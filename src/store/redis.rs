@@ -29,7 +29,7 @@ use self::{
     channel::Channel,
     connection::{Connection, Live},
     keys::Keys,
-    lease::{RedisLease, milliseconds},
+    lease::{RedisLease, Unclaimed, milliseconds},
     options::Options,
     server::Server,
 };
@@ -104,8 +104,8 @@ use crate::{
 /// harms nothing; where it cannot, the token is presented twice. That no server can prevent; a longer [lease](Self::lease)
 /// makes it rarer, and a process that is killed is replaced later.
 ///
-/// A `try_lease` whose answer is lost (its process dies, the connection breaks, 2 s go by) may have been granted. Nobody knows
-/// of that lease, and the others wait until its time is over.
+/// A `try_lease` whose answer is lost (its process or runtime ends, the connection breaks, 2 s go by) may have been granted. Nobody
+/// knows of that lease, and the others wait until its time is over. One that is dropped gives back what it is granted.
 ///
 /// # What a failover can lose
 ///
@@ -241,14 +241,22 @@ impl TokenStore for RedisStore {
                 .arg(milliseconds(self.options.lease))
                 .arg(above.map_or(0, FencingToken::get))
                 .arg(milliseconds(lifetime::TOMBSTONE));
-            let (fence, left): (String, i64) = self.run(script, "lease").await?;
-            let Ok(number) = fence.parse::<u64>() else {
-                // One without an end was not written by a store.
-                self.held.store(u64::try_from(left).unwrap_or(FREE), Ordering::Relaxed);
-                return Ok(None);
-            };
-            let lease = RedisLease { store: self.clone(), holder: format!("{owner}:{fence}"), fence: number.into() };
-            Ok(Some(Box::new(lease) as Box<dyn Lease>))
+            let store = self.clone();
+            let answer = self.connection.call(async move |mut live: Live| {
+                let (fence, left): (String, i64) = script.invoke_async(&mut live.connection).await?;
+                let lease = fence.parse::<u64>().map(|number| {
+                    Unclaimed::new(RedisLease { store, holder: format!("{owner}:{fence}"), fence: number.into() })
+                });
+                Ok(lease.map_err(|_| left))
+            });
+            match answer.await.map_err(|failure| failure.into_error("lease", &self.keys))? {
+                Ok(lease) => Ok(lease.claim().map(|lease| Box::new(lease) as Box<dyn Lease>)),
+                Err(left) => {
+                    // One without an end was not written by a store.
+                    self.held.store(u64::try_from(left).unwrap_or(FREE), Ordering::Relaxed);
+                    Ok(None)
+                }
+            }
         })
     }
 
