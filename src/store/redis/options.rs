@@ -54,7 +54,7 @@ impl RedisStore {
         Ok(self)
     }
 
-    /// How often a session that waits for a change looks by itself, in case the news of it was lost. Default: 5 s.
+    /// How often a session that waits for a change looks by itself, in case it was not told of it. Default: 5 s.
     ///
     /// # Errors
     /// When it is shorter than 100 ms or longer than an hour.

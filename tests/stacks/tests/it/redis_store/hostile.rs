@@ -51,7 +51,7 @@ async fn whatever_one_command_a_user_lacks_the_old_set_or_the_new_one_is_there()
         // As the user itself, where that may have a lease.
         let Ok(Some(held)) = store.try_lease(Some(version)).await else { continue };
         let mut next = stored(2, &*held);
-        next.token = next.token.map(|token| token.with_refresh_expires_at(std::time::SystemTime::now()));
+        next.token = next.token.map(|token| token.with_refresh_expires_at(std::time::UNIX_EPOCH));
         let saved = held.save(Some(old.version()), &next).await;
         let is = loaded(&all).await;
         let expected = match saved {
