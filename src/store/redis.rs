@@ -1,5 +1,6 @@
 //! What many hosts share: a Redis or Valkey server.
 
+mod channel;
 mod connection;
 mod encryption;
 mod failure;
@@ -8,7 +9,7 @@ mod lease;
 mod lifetime;
 mod options;
 mod scripts;
-mod topic;
+mod server;
 mod value;
 
 use std::{
@@ -25,11 +26,12 @@ use std::{
 use redis::{FromRedisValue, ScriptInvocation};
 
 use self::{
-    connection::Connection,
+    channel::Channel,
+    connection::{Connection, Live},
     keys::Keys,
-    lease::{RedisLease, milliseconds},
+    lease::{RedisLease, Unclaimed, milliseconds},
     options::Options,
-    topic::Topic,
+    server::Server,
 };
 use super::{Lease, StoreError, StoreErrorKind, StoreFuture, TokenStore};
 use crate::{
@@ -56,14 +58,23 @@ use crate::{
 /// ```
 ///
 /// Nothing is connected until the first call. From then on there is one connection for a store, its clones, and all that are
-/// made by [`another`](Self::another); it is made anew whenever it breaks, whenever an answer does not come, and when the
-/// server turns out to be a replica. No call takes longer than 2 s.
+/// made by [`another`](Self::another), and commands do not wait for one another on it. A call that is dropped costs nothing; a
+/// connection that breaks, that brings no answer for 2 s, or whose server turns out to be a replica is made anew by the
+/// next call.
+///
+/// No call takes longer than 2 s: a [`store_timeout`](crate::session::RefreshPolicy::store_timeout) above that gives it no more,
+/// and one below it only ends the wait.
 ///
 /// # The server
 ///
-/// Redis 7 or later, or Valkey, as a single server or as a primary with replicas behind one address. Redirections of a
-/// cluster are not followed, and Sentinel is not asked; a session's keys share a hash tag, so that a proxy in front of a
-/// cluster can serve them. Give it `maxmemory-policy noeviction`: an evicted token set is a lost one.
+/// | what | needed | otherwise |
+/// |---|---|---|
+/// | version | Redis 7 or later. Valkey is made of it, and not among what is tested | before 7 a script's errors have no code, by which a replica is known |
+/// | place | one server, or a primary with replicas behind one address: a proxy, a virtual address, a name | redirections of a cluster are not followed, and Sentinel is not asked. A session's keys share a hash tag: a proxy in front of a cluster can serve them |
+/// | `maxmemory-policy` | `noeviction`. A full server grants no lease, and still takes what was granted under one | an evicted token set is a lost one |
+/// | persistence | `appendonly yes`; `appendfsync always`, or the last second may be lost | a restart forgets everything, as `FLUSHALL` does: see below |
+/// | clock | does not jump. It need not agree with that of any host | a leap forward ends leases early: two processes may hold one |
+/// | user | see below | `NOPERM` |
 ///
 /// | key, all behind `<prefix>:{<name>}` | holds | until |
 /// |---|---|---|
@@ -77,12 +88,24 @@ use crate::{
 /// end is not known, and where a refused login is remembered with it, for ever. A tombstone is kept for 30 days: a process
 /// that starts after that finds nothing, and signs in if it can.
 ///
-/// What a user of the server needs to be allowed (`select` where the URL names a database):
+/// What a user needs to be allowed, to be pasted into `redis-cli` with a password of yours, where `tower-auth-refresh` is the
+/// [prefix](Self::prefix) (`select` is for a URL with a database):
 ///
 /// ```text
-/// ACL SETUSER app on >password ~tower-auth-refresh:* &tower-auth-refresh:* +evalsha +script|load +select
-///   +hgetall +hmget +hget +hset +exists +del +get +set +incr +pttl +pexpire +pexpireat +time +publish +subscribe +unsubscribe
+/// ACL SETUSER app on >password ~tower-auth-refresh:* &tower-auth-refresh:* +evalsha +script|load +select +hgetall +hmget +hget +hset +exists +del +get +set +incr +pttl +pexpire +pexpireat +time +publish +subscribe +unsubscribe
 /// ```
+///
+/// # What cannot be fenced
+///
+/// A session looks at its lease on its own clocks right before it hands a request to its transport, and keeps half of the lease
+/// in reserve. If the process is stopped after that look, or **the transport takes its time** (it connects, or queues) **while
+/// renewals fail**, for longer than half of the lease, it sends a refresh token that another process, by then the
+/// holder of the lease, may send as well. That one has found the mark of the first: it logs in where it can, which
+/// harms nothing; where it cannot, the token is presented twice. That no server can prevent; a longer [lease](Self::lease)
+/// makes it rarer, and a process that is killed is replaced later.
+///
+/// A `try_lease` whose answer is lost (its process or runtime ends, the connection breaks, 2 s go by) may have been granted. Nobody
+/// knows of that lease, and the others wait until its time is over. One that is dropped gives back what it is granted.
 ///
 /// # What a failover can lose
 ///
@@ -90,8 +113,8 @@ use crate::{
 /// confirmed. `WAIT` would make that rarer and not impossible, and is not used. What that means depends on what is lost:
 ///
 /// - **a lease**: a second process may take it while the first one still holds it. The first one's next renewal says
-///   [`Lost`](StoreErrorKind::Lost); whichever writes second finds another version, and does not overwrite it. Both may have
-///   asked the token endpoint.
+///   [`Lost`](StoreErrorKind::Lost), if it comes to the new primary; whichever writes second finds another version, and does not
+///   overwrite it. Both may have asked the token endpoint.
 /// - **the mark that a refresh token is being spent**: whoever reads the set takes the token for unspent, and may send it a
 ///   second time. Some servers revoke everything then, and only a login helps.
 /// - **a new token set**: the one before it is there again, with its mark. It counts as being in doubt: the session logs in
@@ -99,8 +122,21 @@ use crate::{
 ///   until then.
 /// - **a tombstone**: the set before it is there again, for processes that did not see the sign-out.
 ///
-/// A failover cannot make an old writer look new: a fencing token is larger than the time of the server that draws it, than
-/// what is stored, and than any that the session has seen. Nor can it leave half of a token set.
+/// **A split brain is worse.** A primary that is cut off from its replicas, and not from all of its clients, goes on answering
+/// these: they renew, write and refresh there, the others on the promoted replica, and neither side finds out before the
+/// partition ends and one side's writes are thrown away. `min-replicas-to-write 1` with `min-replicas-max-lag` bounds that: the
+/// primary that is cut off takes no more writes after that time, nor grants or renews a lease.
+///
+/// A fencing token is larger than the time of the server that draws it, than what is stored there, and than any that the
+/// asking session has seen. So a failover cannot make an old writer look new, unless the last token drawn is lost **and** the new
+/// server's clock is behind that of the old one by more than has passed since it was drawn: then two tokens may come in the
+/// wrong order. It cannot leave half of a token set.
+///
+/// # What a server that has forgotten everything does
+///
+/// After `FLUSHALL`, or a restart without persistence, whoever has a token goes on with it. At the next refresh it is found
+/// that the server knows less than the session does: the refresh token counts as being in doubt, as after a lost set. A process
+/// that starts then finds nothing, and signs in if it can: sign-outs and refused logins that stood there alone are forgotten.
 ///
 /// # Encryption
 ///
@@ -112,9 +148,9 @@ use crate::{
 pub struct RedisStore {
     connection: Arc<Connection>,
     keys: Arc<Keys>,
-    topic: Arc<Topic>,
+    channel: Arc<Channel>,
     options: Options,
-    /// How much news there was before what was loaded last.
+    /// How many notifications there were before what was loaded last.
     seen: AtomicU64,
     /// For how many milliseconds another holds the lease, as was said last.
     held: AtomicU64,
@@ -127,8 +163,13 @@ impl RedisStore {
     /// A store for the session of this name on the server at `url`: `redis://` or, with TLS, `rediss://`, then
     /// `[user][:password@]host[:port][/database]`; or `redis+unix:///path/of/socket`. Reserved characters in user and password
     /// are percent-encoded. TLS trusts the machine's certificate authorities, or
-    /// [those that are given](Self::root_certificates); a minimal image has none. With TLS the first connection makes *ring* the
-    /// process's default of rustls, unless one has been installed: install yours first.
+    /// [those that are given](Self::root_certificates); a minimal image has none.
+    ///
+    /// **TLS is rustls, with *ring*.** The feature `redis` builds it in, whether the URL is `rediss://` or not, and the first connection
+    /// with TLS installs it as the process's default, unless one is installed. An application whose own rustls has another
+    /// provider (such as aws-lc-rs) then has two in its build, of which rustls takes neither by itself: it must call that one's
+    /// `install_default()` as it starts, before it makes any TLS configuration, or rustls panics there; or it finds
+    /// *ring* installed.
     ///
     /// Two sessions share a token set if they have the same server, database, [prefix](Self::prefix) and name. A name may
     /// hold any characters; it is seen in errors and on the server.
@@ -136,10 +177,10 @@ impl RedisStore {
     /// # Errors
     /// When that is no such URL, or the name is empty. The error does not show the URL.
     pub fn new(url: &str, name: &str) -> Result<Self, StoreError> {
-        let connection = Connection::new(url).ok_or_else(|| {
+        let server = Server::new(url).ok_or_else(|| {
             invalid("the URL of a redis store must be redis[s]://[user][:password@]host[:port][/database]")
         })?;
-        Self::on(connection, Options::default(), name)
+        Self::on(Connection::to(server), Options::default(), name)
     }
 
     /// A store for another session, on the same connection and with the same options.
@@ -155,17 +196,20 @@ impl RedisStore {
             return Err(invalid("the name of a redis store must not be empty"));
         }
         let keys = Arc::new(Keys::new(&options.prefix, name));
-        let topic = connection.topics().get(&keys.channel, &connection);
-        Ok(Self { connection, keys, topic, options, seen: AtomicU64::new(0), held: AtomicU64::new(FREE) })
+        let channel = connection.channels().get(&keys.channel, &connection);
+        Ok(Self { connection, keys, channel, options, seen: AtomicU64::new(0), held: AtomicU64::new(FREE) })
     }
 
-    async fn run<T: FromRedisValue>(&self, script: ScriptInvocation<'_>, asked_for: &str) -> Result<T, StoreError> {
-        let answer = self.connection.ask(async |mut live| script.invoke_async(&mut live.line).await).await;
-        answer.map_err(|failure| failure.into_error(asked_for, &self.keys))
+    async fn run<T>(&self, script: ScriptInvocation<'static>, asked_for: &str) -> Result<T, StoreError>
+    where
+        T: FromRedisValue + Send + 'static,
+    {
+        let answer = self.connection.call(async move |mut live: Live| script.invoke_async(&mut live.connection).await);
+        answer.await.map_err(|failure| failure.into_error(asked_for, &self.keys))
     }
 
-    /// How long `changed` waits for news: until its own poll, or until the lease that is in the way has ended.
-    fn patience(&self) -> Duration {
+    /// How long `changed` waits for a notification: until its own poll, or until the lease that is in the way has ended.
+    fn longest_wait(&self) -> Duration {
         let held = self.held.swap(FREE, Ordering::Relaxed);
         self.options.poll.min(Duration::from_millis(held))
     }
@@ -174,10 +218,11 @@ impl RedisStore {
 impl TokenStore for RedisStore {
     fn load(&self) -> StoreFuture<'_, Option<Stored>> {
         Box::pin(async move {
-            let seen = self.topic.count();
+            let seen = self.channel.count();
             let command = redis::cmd("HGETALL").arg(&self.keys.token).take();
-            let fields = self.connection.ask(async |mut live| command.query_async(&mut live.line).await).await;
-            let fields = fields.map_err(|failure| failure.into_error("read", &self.keys))?;
+            let fields =
+                self.connection.call(async move |mut live: Live| command.query_async(&mut live.connection).await);
+            let fields = fields.await.map_err(|failure| failure.into_error("read", &self.keys))?;
             let stored = value::read(fields, self.options.cipher.as_deref(), &self.keys)?;
             self.seen.store(seen, Ordering::Relaxed);
             Ok(stored)
@@ -196,29 +241,36 @@ impl TokenStore for RedisStore {
                 .arg(milliseconds(self.options.lease))
                 .arg(above.map_or(0, FencingToken::get))
                 .arg(milliseconds(lifetime::TOMBSTONE));
-            let (fence, left): (String, i64) = self.run(script, "lease").await?;
-            let Ok(number) = fence.parse::<u64>() else {
-                // One without an end was not written by a store.
-                self.held.store(u64::try_from(left).unwrap_or(FREE), Ordering::Relaxed);
-                return Ok(None);
-            };
-            let lease = RedisLease { store: self.clone(), holder: format!("{owner}:{fence}"), fence: number.into() };
-            Ok(Some(Box::new(lease) as Box<dyn Lease>))
+            let store = self.clone();
+            let answer = self.connection.call(async move |mut live: Live| {
+                let (fence, left): (String, i64) = script.invoke_async(&mut live.connection).await?;
+                let lease = fence.parse::<u64>().map(|number| {
+                    Unclaimed::new(RedisLease { store, holder: format!("{owner}:{fence}"), fence: number.into() })
+                });
+                Ok(lease.map_err(|_| left))
+            });
+            match answer.await.map_err(|failure| failure.into_error("lease", &self.keys))? {
+                Ok(lease) => Ok(lease.claim().map(|lease| Box::new(lease) as Box<dyn Lease>)),
+                Err(left) => {
+                    // One without an end was not written by a store.
+                    self.held.store(u64::try_from(left).unwrap_or(FREE), Ordering::Relaxed);
+                    Ok(None)
+                }
+            }
         })
     }
 
     fn changed(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         let seen = self.seen.load(Ordering::Relaxed);
         Box::pin(async move {
-            let news = rt::timeout(self.patience(), async {
-                match self.connection.listen(&self.topic).await {
-                    Ok(true) => self.topic.other_than(seen).await,
-                    // What came before was not heard.
-                    Ok(false) => {}
+            let notified = rt::timeout(self.longest_wait(), async {
+                match self.connection.subscribe(&self.channel).await {
+                    // A new subscription counts: what came before it was not heard.
+                    Ok(()) => self.channel.other_than(seen).await,
                     Err(_) => pending().await,
                 }
             });
-            if let Err(NotInTime::NoTimer) = news.await {
+            if let Err(NotInTime::NoTimer) = notified.await {
                 pending().await
             }
         })
@@ -230,7 +282,7 @@ impl Clone for RedisStore {
         Self {
             connection: Arc::clone(&self.connection),
             keys: Arc::clone(&self.keys),
-            topic: Arc::clone(&self.topic),
+            channel: Arc::clone(&self.channel),
             options: self.options.clone(),
             seen: AtomicU64::new(self.seen.load(Ordering::Relaxed)),
             held: AtomicU64::new(FREE),
@@ -241,7 +293,7 @@ impl Clone for RedisStore {
 impl fmt::Debug for RedisStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisStore")
-            .field("server", &self.connection.address())
+            .field("server", &self.connection.server().address())
             .field("keys", &self.keys.to_string())
             .field("options", &self.options)
             .finish()

@@ -1,43 +1,50 @@
 //! One connection for many stores: made at the first call, and anew after whatever goes wrong with it.
 
 use std::{
-    future::Future,
+    future::{Future, poll_fn},
+    mem,
+    pin::{Pin, pin},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicU64, Ordering},
     },
+    task::Poll,
     time::Duration,
 };
 
-use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, IntoConnectionInfo, ProtocolVersion, PushInfo, PushKind,
-    RedisResult, TlsCertificates, aio::MultiplexedConnection, from_redis_value,
-};
-use rustls::pki_types::{CertificateDer, pem::PemObject};
-use tokio::sync::Mutex as AsyncMutex;
+use redis::{PushInfo, PushKind, RedisResult, aio::MultiplexedConnection, from_redis_value};
+use tokio::sync::{oneshot, watch};
 
 use super::{
+    channel::{Channel, Channels},
     failure::{Failure, is_end_of_connection},
-    topic::{Topic, Topics},
+    server::Server,
 };
 use crate::rt;
 
 pub(super) struct Connection {
-    client: Client,
-    live: Mutex<Option<Live>>,
-    /// Held while one connects: a server that comes back meets one connection and not a crowd.
-    connecting: AsyncMutex<()>,
-    /// Held around each subscription, so that a late goodbye does not undo a new one.
-    subscribing: AsyncMutex<()>,
+    server: Server,
+    state: Mutex<State>,
     made: AtomicU64,
-    topics: Topics,
+    channels: Channels,
 }
+
+enum State {
+    Idle,
+    /// For all who wait: a server that comes back meets one connection and not a crowd.
+    Connecting(u64, Attempt),
+    Connected(Live),
+}
+
+/// What has come of an attempt to connect.
+type Attempt = watch::Receiver<Option<Result<Live, Failure>>>;
 
 /// A connection that works, as far as is known, and which one it is, from 1 on.
 #[derive(Clone)]
 pub(super) struct Live {
-    number: u64,
-    pub(super) line: MultiplexedConnection,
+    pub(super) number: u64,
+    pub(super) connection: MultiplexedConnection,
+    answers: Arc<AtomicU64>,
 }
 
 /// How long a call may take, with everything that it needs: less than a session waits for its store, so that it is this
@@ -45,161 +52,224 @@ pub(super) struct Live {
 const LIMIT: Duration = Duration::from_secs(2);
 
 impl Connection {
-    /// `None` where that is no URL of a server.
-    pub(super) fn new(url: &str) -> Option<Arc<Self>> {
-        let info = url.into_connection_info().ok()?;
-        // News come in on the same connection, which takes RESP3; and its name would take one more permission.
-        let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3).set_skip_set_lib_name();
-        let info = info.set_redis_settings(settings);
-        // Certificates are always checked.
-        let is_unchecked = matches!(info.addr(), ConnectionAddr::TcpTls { insecure: true, .. });
-        if is_unchecked { None } else { Some(Self::of(Client::open(info).ok()?)) }
-    }
-
-    /// The same server, whose certificate these must vouch for, in PEM. `None` where there are none, or no TLS.
-    pub(super) fn with_roots(&self, pem: &[u8]) -> Option<Arc<Self>> {
-        CertificateDer::from_pem_slice(pem).ok()?;
-        let certificates = TlsCertificates { client_tls: None, root_cert: Some(pem.to_vec()) };
-        Some(Self::of(Client::build_with_tls(self.client.get_connection_info().clone(), certificates).ok()?))
-    }
-
-    fn of(client: Client) -> Arc<Self> {
+    pub(super) fn to(server: Server) -> Arc<Self> {
         Arc::new(Self {
-            client,
-            live: Mutex::default(),
-            connecting: AsyncMutex::default(),
-            subscribing: AsyncMutex::default(),
+            server,
+            state: Mutex::new(State::Idle),
             made: AtomicU64::new(0),
-            topics: Topics::default(),
+            channels: Channels::default(),
         })
     }
 
-    /// Host and port, or the path of a socket.
-    pub(super) fn address(&self) -> String {
-        self.client.get_connection_info().addr().to_string()
+    pub(super) fn server(&self) -> &Server {
+        &self.server
     }
 
-    pub(super) fn topics(&self) -> &Topics {
-        &self.topics
+    pub(super) fn channels(&self) -> &Channels {
+        &self.channels
     }
 
-    /// One question and its answer. What is dropped without one takes the connection with it: whether the server is slow,
-    /// or was replaced without a word, cannot be told, and a new connection answers that.
-    pub(super) async fn ask<T, F>(self: &Arc<Self>, question: impl FnOnce(Live) -> F) -> Result<T, Failure>
+    /// Sends a command and waits for its answer. Whoever drops it has sent it or not.
+    pub(super) async fn call<T, F>(
+        self: &Arc<Self>,
+        command: impl FnOnce(Live) -> F + Send + 'static,
+    ) -> Result<T, Failure>
     where
-        F: Future<Output = RedisResult<T>>,
+        T: Send + 'static,
+        F: Future<Output = RedisResult<T>> + Send + 'static,
     {
-        if !rt::is_there() {
-            return Err(Failure::NoRuntime);
+        let mut limit = rt::sleep(LIMIT).ok_or(Failure::NoRuntime)?;
+        if let Some(live) = self.current() {
+            return self.send(live, command).await;
         }
-        let answer = rt::timeout(LIMIT, async {
-            let live = self.live().await?;
-            let unanswered = Unanswered { connection: self, number: live.number };
-            let answer = question(live).await;
-            if !answer.as_ref().is_err_and(is_end_of_connection) {
-                std::mem::forget(unanswered);
-            }
-            answer
-        });
-        answer.await.map_err(|_| Failure::Silent)?.map_err(Failure::Redis)
+        let live = self.connect(&mut limit).await?;
+        before(&mut limit, self.send(live, command)).await.unwrap_or(Err(Failure::Silent))
     }
 
-    /// Makes sure that news come in. `false` where they have not until now: some may have been missed.
-    pub(super) async fn listen(self: &Arc<Self>, topic: &Topic) -> Result<bool, Failure> {
-        if self.current().is_some_and(|live| topic.is_heard_on(live.number)) {
-            return Ok(true);
+    /// On a task of its own: that its caller has gone says nothing about the connection, and that no answer comes is found
+    /// out all the same.
+    async fn send<T, F>(
+        self: &Arc<Self>,
+        live: Live,
+        command: impl FnOnce(Live) -> F + Send + 'static,
+    ) -> Result<T, Failure>
+    where
+        T: Send + 'static,
+        F: Future<Output = RedisResult<T>> + Send + 'static,
+    {
+        let (tell, told) = oneshot::channel();
+        let this = Arc::clone(self);
+        rt::spawn(async move {
+            let answer = command(live.clone());
+            this.attend(live, answer, tell).await;
+        });
+        // The runtime has ended meanwhile.
+        told.await.unwrap_or(Err(Failure::NoRuntime))
+    }
+
+    async fn attend<T>(
+        &self,
+        live: Live,
+        answer: impl Future<Output = RedisResult<T>>,
+        tell: oneshot::Sender<Result<T, Failure>>,
+    ) {
+        let (mut answer, mut tell) = (pin!(answer), Some(tell));
+        let mut tell = |outcome| tell.take().map(|tell| tell.send(outcome));
+        loop {
+            let answers = live.answers.load(Ordering::Relaxed);
+            match rt::timeout(LIMIT, answer.as_mut()).await {
+                Ok(answer) => {
+                    live.answers.fetch_add(1, Ordering::Relaxed);
+                    if answer.as_ref().is_err_and(is_end_of_connection) {
+                        self.discard(live.number);
+                    }
+                    tell(answer.map_err(Failure::Redis));
+                    return;
+                }
+                // The server is gone, or was replaced without a word: a new connection answers that.
+                Err(_) if live.answers.load(Ordering::Relaxed) == answers => {
+                    self.discard(live.number);
+                    tell(Err(Failure::Silent));
+                    return;
+                }
+                // Answers come in the order of their questions: those before it still do.
+                Err(_) => tell(Err(Failure::Silent)),
+            };
         }
-        self.ask(async |mut live: Live| {
-            let _turn = self.subscribing.lock().await;
-            live.line.subscribe(topic.channel()).await?;
-            topic.set_heard_on(live.number);
-            Ok(false)
+    }
+
+    async fn connect(self: &Arc<Self>, limit: &mut rt::Sleep) -> Result<Live, Failure> {
+        let (number, mut attempt) = match &mut *self.lock() {
+            State::Connected(live) => return Ok(live.clone()),
+            State::Connecting(number, attempt) if attempt.has_changed().is_ok() => (*number, attempt.clone()),
+            // Or one whose runtime has ended before it.
+            state => {
+                let (number, attempt) = self.begin();
+                *state = State::Connecting(number, attempt.clone());
+                (number, attempt)
+            }
+        };
+        match before(limit, attempt.wait_for(Option::is_some)).await {
+            Some(Ok(outcome)) => outcome.clone().unwrap_or(Err(Failure::NoRuntime)),
+            Some(Err(_)) => Err(Failure::NoRuntime),
+            None => {
+                self.end_attempt(number, State::Idle);
+                Err(Failure::Silent)
+            }
+        }
+    }
+
+    /// Connects on a task of its own: that whoever asked first has gone is nothing to those who came after.
+    fn begin(self: &Arc<Self>) -> (u64, Attempt) {
+        let number = self.made.fetch_add(1, Ordering::Relaxed) + 1;
+        let (tell, attempt) = watch::channel(None);
+        let this = Arc::clone(self);
+        rt::spawn(async move {
+            let driver = Driver { connection: Arc::downgrade(&this), number };
+            let connection = rt::timeout(LIMIT, this.server.connect(move |push| driver.heard(push))).await;
+            let outcome = match connection {
+                Ok(Ok(connection)) => Ok(Live { number, connection, answers: Arc::default() }),
+                Ok(Err(error)) => Err(Failure::Redis(error)),
+                Err(_) => Err(Failure::Silent),
+            };
+            this.end_attempt(number, outcome.clone().map_or(State::Idle, State::Connected));
+            tell.send_replace(Some(outcome));
+        });
+        (number, attempt)
+    }
+
+    fn end_attempt(&self, number: u64, next: State) {
+        let mut state = self.lock();
+        if matches!(&*state, State::Connecting(of, _) if *of == number) {
+            *state = next;
+        }
+    }
+
+    /// The connection of this number is gone, and with it what it was to bring.
+    fn discard(&self, number: u64) {
+        let discarded = {
+            let mut state = self.lock();
+            let is_it = matches!(&*state, State::Connected(live) if live.number == number);
+            is_it.then(|| mem::replace(&mut *state, State::Idle))
+        };
+        if discarded.is_some() {
+            self.channels.wake_all();
+        }
+    }
+
+    /// Makes sure that changes are told on this channel.
+    pub(super) async fn subscribe(self: &Arc<Self>, channel: &Arc<Channel>) -> Result<(), Failure> {
+        if self.current().is_some_and(|live| channel.is_asked_for_on(live.number)) {
+            return Ok(());
+        }
+        let channel = Arc::clone(channel);
+        self.call(async move |mut live: Live| {
+            if let Some(mut asking) = channel.ask_on(live.number) {
+                live.connection.subscribe(channel.name()).await?;
+                asking.is_done = true;
+            }
+            Ok(())
         })
         .await
     }
 
     /// Nobody waits for it any more.
-    pub(super) async fn unsubscribe(self: &Arc<Self>, channel: &str, heard_on: u64) {
-        if self.current().is_none_or(|live| live.number != heard_on) {
-            return;
-        }
-        let told = self.ask(async |mut live: Live| {
-            let _turn = self.subscribing.lock().await;
-            if self.topics.is_wanted(channel) { Ok(()) } else { live.line.unsubscribe(channel).await }
+    pub(super) async fn unsubscribe(self: &Arc<Self>, channel: String, asked_on: u64) {
+        let Some(live) = self.current().filter(|live| live.number == asked_on) else { return };
+        let this = Arc::clone(self);
+        let told = self.send(live, async move |mut live: Live| {
+            if this.channels.is_wanted(&channel) { Ok(()) } else { live.connection.unsubscribe(channel).await }
         });
-        // What comes in on it meets nobody.
+        // Whoever comes in between is woken by the answer. Without one, what comes in meets nobody.
         let _ = told.await;
     }
 
-    async fn live(self: &Arc<Self>) -> RedisResult<Live> {
-        if let Some(live) = self.current() {
-            return Ok(live);
-        }
-        let _turn = self.connecting.lock().await;
-        if let Some(live) = self.current() {
-            return Ok(live);
-        }
-        if matches!(self.client.get_connection_info().addr(), ConnectionAddr::TcpTls { .. }) {
-            choose_cryptography();
-        }
-        let number = self.made.fetch_add(1, Ordering::Relaxed) + 1;
-        let this = Arc::downgrade(self);
-        // `LIMIT` is around all of it.
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(None)
-            .set_response_timeout(None)
-            .set_push_sender(move |news| heard(&this, number, news));
-        let live = Live { number, line: self.client.get_multiplexed_async_connection_with_config(&config).await? };
-        *self.lock() = Some(live.clone());
-        Ok(live)
-    }
-
-    /// The connection of this number is gone, and with it what it was to bring.
-    fn lose(&self, number: u64) {
-        let lost = self.lock().take_if(|live| live.number == number);
-        if lost.is_some() {
-            self.topics.wake_all();
-        }
-    }
-
     fn current(&self) -> Option<Live> {
-        self.lock().clone()
+        if let State::Connected(live) = &*self.lock() { Some(live.clone()) } else { None }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Live>> {
-        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Loses its connection when it is dropped.
-struct Unanswered<'a> {
-    connection: &'a Connection,
+/// What a connection's own task holds: where that ends, by itself or with its runtime, the connection is of no more use.
+struct Driver {
+    connection: Weak<Connection>,
     number: u64,
 }
 
-impl Drop for Unanswered<'_> {
-    fn drop(&mut self) {
-        self.connection.lose(self.number);
-    }
-}
-
-/// What the server says unasked. Nobody is listening where it is an error.
-fn heard(connection: &Weak<Connection>, number: u64, news: PushInfo) -> Result<(), ()> {
-    let connection = connection.upgrade().ok_or(())?;
-    match (news.kind, news.data.into_iter().next()) {
-        (PushKind::Disconnection, _) => connection.lose(number),
-        (PushKind::Message, Some(channel)) => {
-            connection.topics.wake(&from_redis_value::<String>(channel).map_err(drop)?);
+impl Driver {
+    /// What the server says unasked, and whether it has begun or ended to do so, in its order. Nobody is listening where it is
+    /// an error.
+    fn heard(&self, push: PushInfo) -> Result<(), ()> {
+        let connection = self.connection.upgrade().ok_or(())?;
+        let Some(channel) = push.data.into_iter().next() else { return Ok(()) };
+        let channel = || from_redis_value::<String>(channel).map_err(drop);
+        match push.kind {
+            PushKind::Message => connection.channels.wake(&channel()?),
+            PushKind::Subscribe => connection.channels.begin(&channel()?, self.number),
+            PushKind::Unsubscribe => connection.channels.end(&channel()?, self.number),
+            _ => {}
         }
-        _ => {}
+        Ok(())
     }
-    Ok(())
 }
 
-/// rustls panics where a build has two sets of cryptography and nobody has chosen.
-fn choose_cryptography() {
-    if rustls::crypto::CryptoProvider::get_default().is_none() {
-        // That somebody else was faster is fine.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+impl Drop for Driver {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.upgrade() {
+            connection.discard(self.number);
+        }
     }
+}
+
+/// What comes of `future`, if it does before `limit`.
+async fn before<T>(limit: &mut rt::Sleep, future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => Pin::new(&mut *limit).poll(cx).map(|()| None),
+    })
+    .await
 }

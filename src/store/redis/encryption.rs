@@ -1,7 +1,7 @@
 //! What is stored, encrypted.
 //!
 //! XChaCha20-Poly1305: its nonce of 192 bits is drawn at random for each value, and no number of hosts ever draws one
-//! twice; with the 96 bits of AES-GCM that is sure for some four thousand million values of one key only.
+//! twice; with the 96 bits of AES-GCM that is sure for some 2^32 values of one key only.
 
 use std::fmt;
 

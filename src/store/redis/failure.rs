@@ -1,12 +1,15 @@
 //! What can go wrong with a call, and which words may be said about it.
 
+use std::{error::Error, io, sync::Arc};
+
 use redis::{ErrorKind, RedisError, ServerErrorKind};
+use rustls::CertificateError;
 
 use super::keys::Keys;
 use crate::store::{StoreError, StoreErrorKind};
 
 /// Why a call has no answer that could be used.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Failure {
     Redis(RedisError),
     /// Nothing came in time.
@@ -30,18 +33,12 @@ impl Failure {
     }
 }
 
-impl From<RedisError> for Failure {
-    fn from(error: RedisError) -> Self {
-        Self::Redis(error)
-    }
-}
-
 fn explain(error: &RedisError) -> (StoreErrorKind, &str) {
     let why = match error.kind() {
         _ if error.is_timeout() => return (StoreErrorKind::TimedOut, "no answer in time"),
         _ if error.is_connection_refusal() => "connection refused",
         _ if error.is_connection_dropped() => "connection lost",
-        ErrorKind::Io => "the network, the name or TLS",
+        ErrorKind::Io => io_error(error).map_or("the network or the name", explain_io),
         ErrorKind::RESP3NotSupported => "the server is too old",
         ErrorKind::UnexpectedReturnType | ErrorKind::Parse => "an answer that makes no sense",
         ErrorKind::InvalidClientConfig => "no such address",
@@ -50,6 +47,35 @@ fn explain(error: &RedisError) -> (StoreErrorKind, &str) {
     };
     let is_foreign = why == "WRONGTYPE";
     (if is_foreign { StoreErrorKind::Damaged } else { StoreErrorKind::Unavailable }, why)
+}
+
+fn io_error(error: &RedisError) -> Option<&io::Error> {
+    // As the crate keeps it.
+    error.source()?.downcast_ref::<Arc<dyn Error + Send + Sync>>()?.downcast_ref()
+}
+
+fn explain_io(error: &io::Error) -> &'static str {
+    match error.get_ref().and_then(|error| error.downcast_ref()) {
+        Some(rustls::Error::InvalidCertificate(why)) => explain_certificate(why),
+        Some(rustls::Error::InvalidMessage(_)) => "it does not speak TLS",
+        Some(_) => "no TLS that both sides accept",
+        None => match error.kind() {
+            io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => "the host cannot be reached",
+            io::ErrorKind::NotFound => "there is no such socket",
+            _ => "the network or the name",
+        },
+    }
+}
+
+fn explain_certificate(why: &CertificateError) -> &'static str {
+    use CertificateError as Why;
+    match why {
+        Why::UnknownIssuer => "no authority that is trusted vouches for its certificate",
+        Why::NotValidForName | Why::NotValidForNameContext { .. } => "its certificate is for another name",
+        Why::Expired | Why::ExpiredContext { .. } => "its certificate has expired",
+        Why::NotValidYet | Why::NotValidYetContext { .. } => "its certificate is not valid yet",
+        _ => "its certificate is not accepted",
+    }
 }
 
 fn is_code(code: &str) -> bool {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{RedisStore, lifetime::Lifetime, scripts, value};
 use crate::{
+    rt,
     store::{Lease, StoreError, StoreErrorKind, StoreFuture, Swap},
     token::{FencingToken, Stored, Version},
 };
@@ -14,6 +15,29 @@ pub(super) struct RedisLease {
     /// What is kept there: whose lease it is, and its number.
     pub(super) holder: String,
     pub(super) fence: FencingToken,
+}
+
+/// A lease on its way to whoever asked for it. If that one has gone it is given back: otherwise everybody else would wait
+/// for its whole time.
+pub(super) struct Unclaimed(Option<RedisLease>);
+
+impl Unclaimed {
+    pub(super) fn new(lease: RedisLease) -> Self {
+        Self(Some(lease))
+    }
+
+    pub(super) fn claim(mut self) -> Option<RedisLease> {
+        self.0.take()
+    }
+}
+
+impl Drop for Unclaimed {
+    fn drop(&mut self) {
+        if let Some(lease) = self.0.take() {
+            // What fails here ends by itself.
+            rt::spawn(async move { drop(lease.release().await) });
+        }
+    }
 }
 
 impl Lease for RedisLease {

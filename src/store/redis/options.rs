@@ -4,7 +4,7 @@ use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
 use secrecy::zeroize::Zeroize;
 
-use super::{RedisStore, StoreError, encryption::Cipher, invalid, keys};
+use super::{RedisStore, StoreError, connection::Connection, encryption::Cipher, invalid, keys};
 
 #[derive(Clone, Debug)]
 pub(super) struct Options {
@@ -54,7 +54,7 @@ impl RedisStore {
         Ok(self)
     }
 
-    /// How often a session that waits for a change looks by itself, in case the news of it was lost. Default: 5 s.
+    /// How often a session that waits for a change looks by itself, in case it was not told of it. Default: 5 s.
     ///
     /// # Errors
     /// When it is shorter than 100 ms or longer than an hour.
@@ -69,9 +69,9 @@ impl RedisStore {
     /// # Errors
     /// When the URL is not `rediss://`, or there is no certificate in it.
     pub fn root_certificates(self, pem: &[u8]) -> Result<Self, StoreError> {
-        let connection = self.connection.with_roots(pem);
-        let connection = connection.ok_or_else(|| invalid("root_certificates must be PEM, and the URL rediss://"))?;
-        Self::on(connection, self.options, &self.keys.name)
+        let server = self.connection.server().with_roots(pem);
+        let server = server.ok_or_else(|| invalid("root_certificates must be PEM, and the URL rediss://"))?;
+        Self::on(Connection::to(server), self.options, &self.keys.name)
     }
 
     /// Encrypts what is stored. What stands there in the clear, or was encrypted with another key, is an error, and is left

@@ -1,5 +1,8 @@
 //! Who may come in, and by which words it is said that somebody may not.
 
+use std::future::pending;
+
+use tokio::io::AsyncWriteExt;
 use tower_auth_refresh::store::{RedisStore, StoreErrorKind, Swap, TokenStore};
 
 use super::{
@@ -51,13 +54,11 @@ async fn what_the_documentation_allows_a_user_is_enough_and_nothing_less_is() {
     }
 }
 
-/// The words between `ACL SETUSER` and the end of that block.
+/// The words of that line.
 fn documented_rules() -> Vec<String> {
     let source = include_str!("../../../../../src/store/redis.rs");
-    let (_, rest) = source.split_once("ACL SETUSER").unwrap();
-    let (rules, _) = rest.split_once("```").unwrap();
-    let words = rules.split_whitespace().filter(|word| *word != "///").map(str::to_owned);
-    ["ACL".to_owned(), "SETUSER".to_owned()].into_iter().chain(words).collect()
+    let rules = source.lines().find_map(|line| line.strip_prefix("/// ACL SETUSER ")).unwrap();
+    format!("ACL SETUSER {rules}").split(' ').map(str::to_owned).collect()
 }
 
 /// Everything that a store can be asked for.
@@ -111,10 +112,11 @@ async fn a_server_with_a_certificate_of_an_authority_that_is_given_is_trusted() 
 #[tokio::test]
 async fn a_server_with_a_certificate_of_nobody_or_for_another_name_is_not() {
     let (_redis, url) = with_tls().await;
-    assert_eq!(why(&RedisStore::new(&url, "a").unwrap()).await, "the network, the name or TLS");
+    let untrusted = "no authority that is trusted vouches for its certificate";
+    assert_eq!(why(&RedisStore::new(&url, "a").unwrap()).await, untrusted);
     let named = url.replace("127.0.0.1", "localhost");
     let store = RedisStore::new(&named, "a").unwrap().root_certificates(CA).unwrap();
-    assert_eq!(why(&store).await, "the network, the name or TLS");
+    assert_eq!(why(&store).await, "its certificate is for another name");
 }
 
 #[tokio::test]
@@ -123,6 +125,22 @@ async fn plain_text_is_not_spoken_in_the_place_of_tls() {
     let url = redis.url().replace("redis:", "rediss:");
     assert!(RedisStore::new(&url, "a").unwrap().load().await.is_err());
     assert_eq!(redis.ask::<u64>("DBSIZE").await, 0);
+}
+
+#[tokio::test]
+async fn a_server_that_answers_tls_with_plain_text_is_said_so() {
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let url = format!("rediss://{}", listener.local_addr().unwrap());
+    let answering = async {
+        let (mut client, _) = listener.accept().await.unwrap();
+        client.write_all(b"-ERR Protocol error\r\n").await.unwrap();
+        pending::<()>().await;
+    };
+    let store = RedisStore::new(&url, "a").unwrap();
+    tokio::select! {
+        why = why(&store) => assert_eq!(why, "it does not speak TLS"),
+        () = answering => {}
+    }
 }
 
 #[test]

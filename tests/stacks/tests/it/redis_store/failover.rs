@@ -119,6 +119,46 @@ async fn a_primary_that_has_become_a_replica_costs_one_call() {
     lease(&store).await;
 }
 
+/// What the documentation calls worse: nobody can tell from within.
+#[tokio::test]
+async fn while_two_primaries_answer_both_holders_renew_and_write_and_one_of_them_loses_it() {
+    let pair = Pair::new().await;
+    let (one, other) = (pair.primary.store("a"), pair.replica.store("a"));
+    let set = write(&one, 1).await;
+    let ours = lease(&one).await;
+    pair.part().await;
+    let () = pair.replica.ask("DEL tower-auth-refresh:{a}:lease").await;
+    let theirs = lease(&other).await;
+    let mut sets = Vec::new();
+    for held in [&ours, &theirs] {
+        held.renew().await.unwrap();
+        let next = stored(2, &**held);
+        assert_eq!(held.save(Some(set.version()), &next).await.unwrap(), Swap::Done);
+        sets.push(json(&next));
+    }
+    assert_eq!([loaded(&one).await.unwrap(), loaded(&other).await.unwrap()], *sets);
+    let () = pair.primary.ask(&format!("REPLICAOF 127.0.0.1 {}", pair.replica.port)).await;
+    until_async(async || one.load().await.is_ok_and(|is| is.as_ref().map(json) == sets.last().cloned())).await;
+    let why = ours.renew().await.unwrap_err().to_string();
+    assert_eq!(why, "the lease of redis tower-auth-refresh:{a} is lost");
+}
+
+#[tokio::test]
+async fn a_primary_that_may_not_write_alone_neither_renews_nor_writes_once_it_is_cut_off() {
+    let pair = Pair::new().await;
+    let store = pair.switch.store("a");
+    let set = write(&store, 1).await;
+    let held = lease(&store).await;
+    pair.part().await;
+    let () = pair.primary.ask("CONFIG SET min-replicas-to-write 1").await;
+    until_async(async || pair.primary.ask::<String>("INFO replication").await.contains("connected_slaves:0")).await;
+    let refused = "redis tower-auth-refresh:{a}: NOREPLICAS";
+    assert_eq!(held.renew().await.unwrap_err().to_string(), format!("cannot renew the lease of {refused}"));
+    let next = held.save(Some(set.version()), &stored(2, &*held)).await;
+    assert_eq!(next.unwrap_err().to_string(), format!("cannot write {refused}"));
+    assert_eq!(loaded(&store).await, Some(json(&set)));
+}
+
 #[tokio::test]
 async fn a_failover_wakes_whoever_waits() {
     let mut pair = Pair::new().await;

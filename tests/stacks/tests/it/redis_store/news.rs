@@ -6,20 +6,12 @@ use tokio_stream::StreamExt;
 use tower_auth_refresh::store::{RedisStore, Swap, TokenStore};
 
 use super::{
-    scene::{AN_HOUR, SHORT, lease, stored, until_async, within, write},
+    scene::{AN_HOUR, SHORT, assert_waits, lease, listening, stored, until_async, within, write},
     server::Redis,
     switch::Switch,
 };
 
 const CHANNEL: &str = "tower-auth-refresh:{a}:changed";
-
-/// A store that hears what is new, has loaded what there is, and does not look by itself.
-async fn listening(store: RedisStore) -> RedisStore {
-    let store = store.poll(AN_HOUR).unwrap();
-    within(store.changed()).await;
-    store.load().await.unwrap();
-    store
-}
 
 /// What is new is told before any answer to a later question.
 async fn hear(store: &RedisStore) {
@@ -28,12 +20,6 @@ async fn hear(store: &RedisStore) {
 
 async fn listeners(redis: &Redis) -> usize {
     redis.ask::<(String, usize)>(&format!("PUBSUB NUMSUB {CHANNEL}")).await.1
-}
-
-#[track_caller]
-fn assert_waits(future: &mut (impl Future<Output = ()> + Unpin)) {
-    let polled = std::pin::Pin::new(future).poll(&mut Context::from_waker(Waker::noop()));
-    assert!(polled.is_pending(), "nothing is new");
 }
 
 #[tokio::test]
@@ -124,9 +110,18 @@ async fn a_lease_whose_holder_is_gone_wakes_whoever_waits_for_it_when_it_ends() 
 #[tokio::test]
 async fn a_lease_that_was_in_the_way_shortens_one_wait_only() {
     let redis = Redis::start().await;
-    let _held = lease(&redis.store("a").lease(SHORT).unwrap()).await;
+    let other = redis.store("a").lease(SHORT).unwrap();
     let store = listening(redis.store("a")).await;
-    store.try_lease(None).await.unwrap();
+    until_async(async || {
+        let _held = other.try_lease(None).await.unwrap();
+        let Some(ours) = store.try_lease(None).await.unwrap() else { return true };
+        // The other's was over before we asked.
+        ours.release().await.unwrap();
+        hear(&store).await;
+        store.load().await.unwrap();
+        false
+    })
+    .await;
     within(store.changed()).await;
     let mut changed = store.changed();
     assert_waits(&mut changed);

@@ -132,19 +132,6 @@ async fn a_connection_that_nobody_answers_or_closes_costs_one_call() {
 }
 
 #[tokio::test]
-async fn a_call_that_is_dropped_leaves_no_dead_connection_behind() {
-    let redis = Redis::start().await;
-    let switch = Switch::to(redis.port).await;
-    let store = switch.store("a");
-    let set = write(&store, 1).await;
-    switch.cut();
-    let mut loading = store.load();
-    assert!(loading.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
-    drop(loading);
-    assert_eq!(loaded(&store).await, Some(json(&set)));
-}
-
-#[tokio::test]
 async fn a_full_server_grants_no_lease_and_still_takes_what_was_granted_under_one() {
     let redis = Redis::start().await;
     let store = redis.store("a");

@@ -1,6 +1,10 @@
 //! What is stored, and waiting for other processes.
 
-use std::{future::Future, time::Duration};
+use std::{
+    future::Future,
+    task::{Context, Waker},
+    time::Duration,
+};
 
 use secrecy::ExposeSecret;
 use tower_auth_refresh::{
@@ -61,4 +65,18 @@ pub async fn until_async(is_so: impl AsyncFn() -> bool) {
         }
     })
     .await;
+}
+
+/// A store that hears what is new, has loaded what there is, and does not look by itself.
+pub async fn listening(store: RedisStore) -> RedisStore {
+    let store = store.poll(AN_HOUR).unwrap();
+    within(store.changed()).await;
+    store.load().await.unwrap();
+    store
+}
+
+#[track_caller]
+pub fn assert_waits(future: &mut (impl Future<Output = ()> + Unpin)) {
+    let polled = std::pin::Pin::new(future).poll(&mut Context::from_waker(Waker::noop()));
+    assert!(polled.is_pending(), "nothing is new");
 }

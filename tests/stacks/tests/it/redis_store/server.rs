@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
 };
 
 use redis::{AsyncConnectionConfig, Client, FromRedisValue, RedisResult, aio::MultiplexedConnection};
@@ -108,13 +109,15 @@ impl Redis {
         line.query_async(&mut self.connection().await?).await
     }
 
-    /// Whether it is this process that answers: `false` where it has ended instead.
+    /// Whether it is this process that answers: `false` where it has ended instead. Whoever else has the port may say nothing.
+    #[allow(clippy::disallowed_methods, reason = "another process needs real time; it is a deadline and not a pause")]
     async fn is_up(&mut self) -> bool {
         loop {
             if self.process.0.try_wait().unwrap().is_some() {
                 return false;
             }
-            if let Ok(info) = self.try_ask::<String>("INFO server").await {
+            let info = tokio::time::timeout(Duration::from_secs(1), self.try_ask::<String>("INFO server"));
+            if let Ok(Ok(info)) = info.await {
                 return info.contains(&format!("process_id:{}\r", self.process.0.id()));
             }
             tokio::task::yield_now().await;

@@ -1,8 +1,12 @@
 //! Who shares a token set, and who shares no more than a connection.
 
-use std::fmt;
+use std::{
+    fmt,
+    task::{Context, Waker},
+};
 
-use tower_auth_refresh::store::{RedisStore, TokenStore};
+use tokio::runtime::Runtime;
+use tower_auth_refresh::store::{RedisStore, StoreErrorKind, TokenStore};
 
 use super::{
     scene::{json, lease, loaded, within, write},
@@ -87,18 +91,39 @@ async fn the_keys_of_a_session_lie_in_one_slot_of_a_cluster() {
     }
 }
 
-#[tokio::test]
+/// A runtime of its own, on a thread of its own, for one call.
 #[allow(clippy::disallowed_methods, reason = "a thread for a runtime of its own")]
+async fn elsewhere<T: Send + 'static>(call: impl Future<Output = T> + Send + 'static) -> (Runtime, T) {
+    let run = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let result = runtime.block_on(call);
+        (runtime, result)
+    };
+    tokio::task::spawn_blocking(run).await.unwrap()
+}
+
+#[tokio::test]
 async fn a_store_goes_on_in_another_runtime_after_the_first_one_has_ended() {
     let redis = Redis::start().await;
     let store = redis.store("a");
-    let in_a_runtime_of_its_own = |store: RedisStore| {
-        let run = move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async { store.load().await.is_ok() })
-        };
-        tokio::task::spawn_blocking(run)
-    };
-    assert!(in_a_runtime_of_its_own(store.clone()).await.unwrap());
-    within(async { while !in_a_runtime_of_its_own(store.clone()).await.unwrap() {} }).await;
+    for _ in 0..5 {
+        let clone = store.clone();
+        let (runtime, is_loaded) = elsewhere(async move { clone.load().await.is_ok() }).await;
+        assert!(is_loaded);
+        runtime.shutdown_background();
+    }
+}
+
+#[tokio::test]
+async fn a_runtime_that_stands_still_while_it_connects_costs_one_call() {
+    let redis = Redis::start().await;
+    let store = redis.store("a");
+    let clone = store.clone();
+    let (stands_still, ()) = elsewhere(async move {
+        assert!(clone.load().as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    })
+    .await;
+    assert_eq!(store.load().await.unwrap_err().kind(), StoreErrorKind::TimedOut);
+    assert_eq!(loaded(&store).await, None);
+    stands_still.shutdown_background();
 }
