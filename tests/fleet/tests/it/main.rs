@@ -19,3 +19,4 @@ mod outages;
 mod stalls;
 mod steady;
 mod support;
+mod syncs;

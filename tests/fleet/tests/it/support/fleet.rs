@@ -186,6 +186,14 @@ impl Fleet {
         self.members.remove(at).process.kill().await;
     }
 
+    /// Lets it end by itself.
+    pub async fn leave(&mut self, number: usize) {
+        let at = self.members.iter().position(|member| member.number == number).unwrap();
+        let Member { mut process, stdin, .. } = self.members.remove(at);
+        drop(stdin);
+        process.ends().await;
+    }
+
     /// SIGSTOP.
     pub async fn stop(&mut self, number: usize) {
         let member = self.member(number);

@@ -12,6 +12,7 @@ mod redis;
 mod serve;
 mod server;
 mod store;
+mod trace;
 
 pub use self::{
     figures::{Figures, figures, scale},
@@ -20,4 +21,5 @@ pub use self::{
     redis::Outage,
     server::Server,
     store::Store,
+    trace::Call,
 };

@@ -44,6 +44,11 @@ impl Process {
         self.0.kill().await.unwrap();
     }
 
+    /// Waits until it has ended by itself.
+    pub async fn ends(&mut self) {
+        assert!(patiently("its end", self.0.wait()).await.unwrap().success());
+    }
+
     /// SIGSTOP: it stands still, and its sockets stay open.
     pub async fn stop(&self) {
         self.signal("STOP").await;

@@ -4,13 +4,15 @@ use std::{fs, time::Duration};
 
 use tower_auth_refresh::token::{ExposeSecret, Stored};
 
-use super::{disk::Disk, folder::Folder, process::patiently, redis::Redis};
+use super::{disk::Disk, folder::Folder, process::patiently, redis::Redis, trace::Trace};
 
 pub enum Store {
     /// A file in a folder of its own.
     File(Folder),
     /// The same on a disk of its own.
     OnDisk(Box<Disk>),
+    /// A file, and what is done with it is written down.
+    Traced(Folder, Trace),
     /// A Redis server of one test's own.
     Redis(Redis),
 }
@@ -39,12 +41,16 @@ impl Store {
         Self::OnDisk(Box::new(Disk::new().await))
     }
 
+    pub fn traced() -> Self {
+        Self::Traced(Folder::new(), Trace::new())
+    }
+
     /// Puts this there, as other programs may: the form is documented.
     pub async fn put(&self, stored: &Stored) {
         let json = stored.to_json().unwrap();
         let json = json.expose_secret();
         match self {
-            Self::File(folder) => fs::write(folder.text(FILE), json).unwrap(),
+            Self::File(folder) | Self::Traced(folder, _) => fs::write(folder.text(FILE), json).unwrap(),
             Self::OnDisk(disk) => fs::write(disk.seen_from_outside(FILE), json).unwrap(),
             Self::Redis(redis) => {
                 let generation = stored.generation.get();
@@ -57,7 +63,7 @@ impl Store {
     /// The number of what is stored.
     pub async fn generation(&self) -> u64 {
         let json = match self {
-            Self::File(folder) => fs::read(folder.text(FILE)).unwrap(),
+            Self::File(folder) | Self::Traced(folder, _) => fs::read(folder.text(FILE)).unwrap(),
             Self::OnDisk(disk) => fs::read(disk.seen_from_outside(FILE)).unwrap(),
             Self::Redis(redis) => return redis.ask(&format!("HGET {KEY} generation")).await.parse().unwrap(),
         };
@@ -77,7 +83,7 @@ impl Store {
     /// What a process is told about it.
     pub fn args(&self) -> Vec<String> {
         let folder = match self {
-            Self::File(folder) => folder,
+            Self::File(folder) | Self::Traced(folder, _) => folder,
             Self::OnDisk(disk) => disk.folder(),
             Self::Redis(redis) => {
                 return vec!["redis".to_owned(), redis.url(), NAME.to_owned(), LEASE.as_millis().to_string()];
@@ -91,12 +97,13 @@ impl Store {
         match self {
             Self::File(_) | Self::Redis(_) => Vec::new(),
             Self::OnDisk(disk) => disk.way_in(),
+            Self::Traced(_, trace) => trace.way_in(),
         }
     }
 
     pub fn name(&self) -> &'static str {
         match self {
-            Self::File(_) => "file",
+            Self::File(_) | Self::Traced(..) => "file",
             Self::OnDisk(_) => "small disk",
             Self::Redis(_) => "Redis server",
         }
@@ -105,7 +112,7 @@ impl Store {
     /// For how long a lease outlives its holder.
     pub fn lease(&self) -> Duration {
         match self {
-            Self::File(_) | Self::OnDisk(_) => Duration::ZERO,
+            Self::File(_) | Self::OnDisk(_) | Self::Traced(..) => Duration::ZERO,
             Self::Redis(_) => LEASE,
         }
     }
@@ -119,7 +126,23 @@ impl Store {
     pub fn disk(&mut self) -> &mut Disk {
         match self {
             Self::OnDisk(disk) => disk,
-            Self::File(_) | Self::Redis(_) => panic!("no disk of its own"),
+            _ => panic!("no disk of its own"),
+        }
+    }
+
+    /// The path of the token file, of a store that is one.
+    pub fn path(&self) -> String {
+        match self {
+            Self::File(folder) | Self::Traced(folder, _) => folder.text(FILE),
+            _ => panic!("no file that is seen from here"),
+        }
+    }
+
+    /// What was done with a file.
+    pub fn trace(&self) -> &Trace {
+        match self {
+            Self::Traced(_, trace) => trace,
+            _ => panic!("nothing is written down"),
         }
     }
 
@@ -127,7 +150,7 @@ impl Store {
     pub fn server(&mut self) -> &mut Redis {
         match self {
             Self::Redis(redis) => redis,
-            Self::File(_) | Self::OnDisk(_) => panic!("no server"),
+            _ => panic!("no server"),
         }
     }
 }
