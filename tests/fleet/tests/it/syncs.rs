@@ -38,7 +38,11 @@ fn saves(calls: &[Call], file: &str) -> Vec<Vec<&'static str>> {
                 if is_private { "makes a file of 0600 that nobody else has made" } else { "makes a file" }
             }
             ("write", [descriptor, _, length]) if is_made(made, descriptor) => {
-                if call.result == *length { "writes it" } else { "writes a part of it" }
+                if call.result == *length {
+                    "writes it"
+                } else {
+                    "writes a part of it"
+                }
             }
             // The very descriptor that was written, and the folder that the file lies in.
             ("fsync" | "fdatasync", [descriptor]) if is_made(made, descriptor) => done(call, "syncs it"),
@@ -48,7 +52,9 @@ fn saves(calls: &[Call], file: &str) -> Vec<Vec<&'static str>> {
                 if is_it { done(call, "renames it over the token file") } else { "renames something else" }
             }
             // Any other way to change the token file would have to be looked at first.
-            (name, args) if name != "openat" && args.iter().any(|word| word.contains(file) && !word.contains(".lock")) => {
+            (name, args)
+                if name != "openat" && args.iter().any(|word| word.contains(file) && !word.contains(".lock")) =>
+            {
                 "does something else with it"
             }
             _ => continue,
