@@ -20,6 +20,8 @@ use tower::{Layer, Service};
 use tower_auth_refresh::{
     AuthRefreshLayer, Session,
     replay::Never,
+    session::SessionBuilder,
+    store::MemoryStore,
     test_util::{Place, TestProvider},
     token::TokenSet,
 };
@@ -34,10 +36,14 @@ fn main() {
     let inner = Inner { json: false };
     let never = AuthRefreshLayer::new(session(TestProvider::new())).replay::<Never>();
     let clone_body = AuthRefreshLayer::new(session(TestProvider::new()));
+    let stored = builder(TestProvider::new()).store(MemoryStore::new()).build().expect("valid");
+    let stored = AuthRefreshLayer::new(stored).replay::<Never>();
     let query = AuthRefreshLayer::new(session(TestProvider::placed(Place::Query))).replay::<Never>();
     measure(&mut group, "bare service", inner);
     measure(&mut group, "constant header", AddAuthorizationLayer::bearer("access").layer(inner));
     measure(&mut group, "header, no replay", never.layer(inner));
+    // The same, as no request with a good token asks the store for anything.
+    measure(&mut group, "header, no replay, over a store", stored.layer(inner));
     measure(&mut group, "header, body copied for a replay", clone_body.layer(inner));
     measure(&mut group, "query parameter, no replay", query.layer(inner));
     group.finish();
@@ -82,9 +88,13 @@ fn request() -> Request<Body> {
 }
 
 fn session(provider: TestProvider) -> Session<TestProvider> {
+    builder(provider).build().expect("valid")
+}
+
+fn builder(provider: TestProvider) -> SessionBuilder<TestProvider> {
     let no_token_endpoint =
         tower::service_fn(|_: Request<Body>| ready(Ok::<_, Infallible>(Response::new(Body::default()))));
-    Session::builder(provider).transport(no_token_endpoint).token(TokenSet::new("access")).build().expect("valid")
+    Session::builder(provider).transport(no_token_endpoint).token(TokenSet::new("access"))
 }
 
 /// Answers at once.
