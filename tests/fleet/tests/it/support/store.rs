@@ -14,11 +14,15 @@ pub enum Store {
     /// A file, and what is done with it is written down.
     Traced(Folder, Trace),
     /// A Redis server of one test's own.
-    Redis(Redis),
+    /// The lease is as long as here, or as by default.
+    Redis(Redis, Option<Duration>),
 }
 
 /// How long a lease holds, where that is a matter of time.
 const LEASE: Duration = Duration::from_secs(1);
+
+/// The same by default.
+const DEFAULT_LEASE: Duration = Duration::from_secs(10);
 
 /// Between two looks at what is stored.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -34,7 +38,11 @@ impl Store {
     }
 
     pub async fn redis() -> Self {
-        Self::Redis(Redis::start().await)
+        Self::Redis(Redis::start().await, Some(LEASE))
+    }
+
+    pub async fn redis_by_default() -> Self {
+        Self::Redis(Redis::start().await, None)
     }
 
     pub async fn on_disk() -> Self {
@@ -52,7 +60,7 @@ impl Store {
         match self {
             Self::File(folder) | Self::Traced(folder, _) => fs::write(folder.text(FILE), json).unwrap(),
             Self::OnDisk(disk) => fs::write(disk.seen_from_outside(FILE), json).unwrap(),
-            Self::Redis(redis) => {
+            Self::Redis(redis, _) => {
                 let generation = stored.generation.get();
                 let put = format!("HSET {KEY} generation {generation} fence '' value '{json}'");
                 assert_eq!(redis.ask(&put).await, ":3");
@@ -60,14 +68,21 @@ impl Store {
         }
     }
 
-    /// The number of what is stored.
-    pub async fn generation(&self) -> u64 {
+    /// What is stored.
+    ///
+    /// A Redis server first takes what has been sent to it before, be the sender alive or not: it came before this question.
+    pub async fn stored(&self) -> Stored {
         let json = match self {
             Self::File(folder) | Self::Traced(folder, _) => fs::read(folder.text(FILE)).unwrap(),
             Self::OnDisk(disk) => fs::read(disk.seen_from_outside(FILE)).unwrap(),
-            Self::Redis(redis) => return redis.ask(&format!("HGET {KEY} generation")).await.parse().unwrap(),
+            Self::Redis(redis, _) => redis.ask(&format!("HGET {KEY} value")).await.into_bytes(),
         };
-        Stored::from_json(&json).unwrap().generation.get()
+        Stored::from_json(&json).unwrap()
+    }
+
+    /// The number of what is stored.
+    pub async fn generation(&self) -> u64 {
+        self.stored().await.generation.get()
     }
 
     /// Waits until what is stored is of this number, or of what it has become by then.
@@ -85,8 +100,9 @@ impl Store {
         let folder = match self {
             Self::File(folder) | Self::Traced(folder, _) => folder,
             Self::OnDisk(disk) => disk.folder(),
-            Self::Redis(redis) => {
-                return vec!["redis".to_owned(), redis.url(), NAME.to_owned(), LEASE.as_millis().to_string()];
+            Self::Redis(redis, lease) => {
+                let lease = lease.map(|lease| lease.as_millis().to_string());
+                return ["redis".to_owned(), redis.url(), NAME.to_owned()].into_iter().chain(lease).collect();
             }
         };
         vec!["file".to_owned(), folder.text(FILE)]
@@ -95,7 +111,7 @@ impl Store {
     /// How a process is started so that it sees it.
     pub fn way_in(&self) -> Vec<String> {
         match self {
-            Self::File(_) | Self::Redis(_) => Vec::new(),
+            Self::File(_) | Self::Redis(..) => Vec::new(),
             Self::OnDisk(disk) => disk.way_in(),
             Self::Traced(_, trace) => trace.way_in(),
         }
@@ -105,7 +121,7 @@ impl Store {
         match self {
             Self::File(_) | Self::Traced(..) => "file",
             Self::OnDisk(_) => "small disk",
-            Self::Redis(_) => "Redis server",
+            Self::Redis(..) => "Redis server",
         }
     }
 
@@ -113,7 +129,7 @@ impl Store {
     pub fn lease(&self) -> Duration {
         match self {
             Self::File(_) | Self::OnDisk(_) | Self::Traced(..) => Duration::ZERO,
-            Self::Redis(_) => LEASE,
+            Self::Redis(_, lease) => lease.unwrap_or(DEFAULT_LEASE),
         }
     }
 
@@ -149,7 +165,7 @@ impl Store {
     /// The server of a store that has one.
     pub fn server(&mut self) -> &mut Redis {
         match self {
-            Self::Redis(redis) => redis,
+            Self::Redis(redis, _) => redis,
             _ => panic!("no server"),
         }
     }
