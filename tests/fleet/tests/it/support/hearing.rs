@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use super::{
-    process::patiently,
+    process::{Process, patiently},
     tally::{Requests, Tally},
 };
 
@@ -129,4 +129,19 @@ impl Drop for Hearing {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn what_a_process_has_said_before_it_was_killed_is_heard() {
+    let script = r"printf 'failed one\nfailed other\nlacked 7\nlease 8\nreport 3 0\n'; exec sleep 60";
+    let (mut process, mut hearing) = (Process::start(["sh", "-c", script]), Hearing::new());
+    hearing.follow(0, process.stdout());
+    // What is written at once is there at once.
+    assert_eq!(hearing.next().await, (0, Event::Failed("one".to_owned())));
+    process.kill().await;
+    hearing.hear_out(0).await;
+    let Requests { ok, failed, lacked, longest, .. } = hearing.recent();
+    let seven = Duration::from_millis(7);
+    assert_eq!((ok, failed, lacked, longest, hearing.lease(0)), (3, 2, seven, seven, Some(8)));
+    assert_eq!((hearing.recent().failed, hearing.all().sum().failed), (0, 2));
 }
