@@ -6,7 +6,7 @@ use fleet::{Command, Event, Point};
 use tokio::{
     io::AsyncWriteExt,
     process::ChildStdin,
-    sync::{Mutex, MutexGuard},
+    sync::{Semaphore, SemaphorePermit},
 };
 
 use super::{
@@ -23,7 +23,7 @@ pub struct Fleet {
     members: Vec<Member>,
     started: usize,
     heard: Hearing,
-    _turn: Option<MutexGuard<'static, ()>>,
+    _room: Option<SemaphorePermit<'static>>,
 }
 
 /// Whether the provider can log in.
@@ -52,8 +52,10 @@ struct Member {
     is_caught: bool,
 }
 
-/// One fleet at a time: what they measure is time. But for one that has nothing to do for most of its time.
-static TURN: Mutex<()> = Mutex::const_new(());
+/// How many processes run at a time, for what they measure is time: one large fleet, or two small ones that mostly wait. But for
+/// those that have nothing to do for most of their time.
+const PLACES: u32 = 8;
+static ROOM: Semaphore = Semaphore::const_new(PLACES as usize);
 
 impl Fleet {
     /// Starts so many processes; back when each of them has a token.
@@ -64,8 +66,8 @@ impl Fleet {
     /// The same with limits of the test's own.
     pub async fn start_within(limits: Limits, size: usize, server: &Server, store: &Store, login: Login) -> Self {
         let [flight, call] = [limits.flight, limits.store].map(|limit| limit.as_millis().to_string());
-        let turn = TURN.lock().await;
-        Self::start_with(vec!["within".to_owned(), flight, call], Some(turn), size, server, store, login).await
+        let room = ROOM.acquire_many(PLACES.min(size.try_into().unwrap())).await.unwrap();
+        Self::start_with(vec!["within".to_owned(), flight, call], Some(room), size, server, store, login).await
     }
 
     /// The same with the settings that a session has by default, beside other fleets: whoever waits for a lease of the
@@ -76,7 +78,7 @@ impl Fleet {
 
     async fn start_with(
         settings: Vec<String>,
-        turn: Option<MutexGuard<'static, ()>>,
+        room: Option<SemaphorePermit<'static>>,
         size: usize,
         server: &Server,
         store: &Store,
@@ -86,7 +88,7 @@ impl Fleet {
         let words = [env!("CARGO_BIN_EXE_member").to_owned(), server.url(), login.to_owned()];
         let words = words.into_iter().chain(settings).chain(store.args()).collect();
         let command = (store.way_in(), words);
-        let mut fleet = Self { command, members: Vec::new(), started: 0, heard: Hearing::new(), _turn: turn };
+        let mut fleet = Self { command, members: Vec::new(), started: 0, heard: Hearing::new(), _room: room };
         for _ in 0..size {
             fleet.join();
         }
