@@ -36,8 +36,7 @@ fn main() {
     let inner = Inner { json: false };
     let never = AuthRefreshLayer::new(session(TestProvider::new())).replay::<Never>();
     let clone_body = AuthRefreshLayer::new(session(TestProvider::new()));
-    let stored = builder(TestProvider::new()).store(MemoryStore::new()).build().expect("valid");
-    let stored = AuthRefreshLayer::new(stored).replay::<Never>();
+    let stored = AuthRefreshLayer::new(stored_session()).replay::<Never>();
     let query = AuthRefreshLayer::new(session(TestProvider::placed(Place::Query))).replay::<Never>();
     measure(&mut group, "bare service", inner);
     measure(&mut group, "constant header", AddAuthorizationLayer::bearer("access").layer(inner));
@@ -89,6 +88,18 @@ fn request() -> Request<Body> {
 
 fn session(provider: TestProvider) -> Session<TestProvider> {
     builder(provider).build().expect("valid")
+}
+
+/// A session whose token set is in its store.
+fn stored_session() -> Session<TestProvider> {
+    let session = builder(TestProvider::new()).store(MemoryStore::new()).build().expect("valid");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    runtime.block_on(async {
+        session.token().await.expect("there is one");
+        session.settled().await;
+    });
+    assert!(!session.status().unsaved, "a request would try to store it");
+    session
 }
 
 fn builder(provider: TestProvider) -> SessionBuilder<TestProvider> {
