@@ -47,7 +47,10 @@ fn saves(calls: &[Call], file: &str) -> Vec<Vec<&'static str>> {
             // The very descriptor that was written, and the folder that the file lies in.
             ("fsync" | "fdatasync", [descriptor]) if is_made(made, descriptor) => done(call, "syncs it"),
             ("fsync", [descriptor]) if leads_to(descriptor, folder) => done(call, "syncs the folder"),
-            ("rename", [from, to]) if is_new(from, file) => {
+            // Which of them it is depends on the processor.
+            ("rename", [from, to]) | ("renameat", [_, from, _, to]) | ("renameat2", [_, from, _, to, _])
+                if is_new(from, file) =>
+            {
                 let is_it = made.is_some_and(|(path, _)| path == *from) && unquoted(to) == file;
                 if is_it { done(call, "renames it over the token file") } else { "renames something else" }
             }
