@@ -20,6 +20,8 @@ use tower::{Layer, Service};
 use tower_auth_refresh::{
     AuthRefreshLayer, Session,
     replay::Never,
+    session::SessionBuilder,
+    store::MemoryStore,
     test_util::{Place, TestProvider},
     token::TokenSet,
 };
@@ -34,10 +36,13 @@ fn main() {
     let inner = Inner { json: false };
     let never = AuthRefreshLayer::new(session(TestProvider::new())).replay::<Never>();
     let clone_body = AuthRefreshLayer::new(session(TestProvider::new()));
+    let stored = AuthRefreshLayer::new(stored_session()).replay::<Never>();
     let query = AuthRefreshLayer::new(session(TestProvider::placed(Place::Query))).replay::<Never>();
     measure(&mut group, "bare service", inner);
     measure(&mut group, "constant header", AddAuthorizationLayer::bearer("access").layer(inner));
     measure(&mut group, "header, no replay", never.layer(inner));
+    // The same, as no request with a good token asks the store for anything.
+    measure(&mut group, "header, no replay, over a store", stored.layer(inner));
     measure(&mut group, "header, body copied for a replay", clone_body.layer(inner));
     measure(&mut group, "query parameter, no replay", query.layer(inner));
     group.finish();
@@ -82,9 +87,25 @@ fn request() -> Request<Body> {
 }
 
 fn session(provider: TestProvider) -> Session<TestProvider> {
+    builder(provider).build().expect("valid")
+}
+
+/// A session whose token set is in its store.
+fn stored_session() -> Session<TestProvider> {
+    let session = builder(TestProvider::new()).store(MemoryStore::new()).build().expect("valid");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    runtime.block_on(async {
+        session.token().await.expect("there is one");
+        session.settled().await;
+    });
+    assert!(!session.status().unsaved, "a request would try to store it");
+    session
+}
+
+fn builder(provider: TestProvider) -> SessionBuilder<TestProvider> {
     let no_token_endpoint =
         tower::service_fn(|_: Request<Body>| ready(Ok::<_, Infallible>(Response::new(Body::default()))));
-    Session::builder(provider).transport(no_token_endpoint).token(TokenSet::new("access")).build().expect("valid")
+    Session::builder(provider).transport(no_token_endpoint).token(TokenSet::new("access"))
 }
 
 /// Answers at once.

@@ -66,7 +66,6 @@ fn sessions_and_layers_can_be_cloned_and_shared_between_threads() {
         AuthRefreshLayer<TestProvider>, AuthRefreshLayer<TestProvider, Never>,
     );
     assert_is!(Send, Sync, Unpin, fmt::Debug; SessionBuilder<TestProvider>, Events);
-    assert_is!(Send, Sync, Unpin, Clone, UnwindSafe, RefUnwindSafe, fmt::Debug; MemoryStore);
 }
 
 #[test]
@@ -163,7 +162,9 @@ fn tokens_settings_and_reports_can_be_cloned_and_go_everywhere() {
 #[test]
 fn stores_are_shared_and_go_everywhere() {
     assert_is!(Send, Sync, Unpin, UnwindSafe, RefUnwindSafe, fmt::Debug; FileStore);
-    assert_is!(Send, Sync, Unpin, Clone, fmt::Debug; MemoryStore);
+    assert_is!(Send, Sync, Unpin, Clone, UnwindSafe, RefUnwindSafe, fmt::Debug; MemoryStore);
+    #[cfg(feature = "redis")]
+    assert_is!(Send, Sync, Unpin, Clone, fmt::Debug; tower_auth_refresh::store::RedisStore);
 }
 
 #[test]

@@ -43,24 +43,25 @@ pub enum Event {
     At(Point),
     /// It passes this point.
     Passed(Point),
+    /// It has a lease of this number.
+    Lease(u64),
     /// A token set of this number is in place.
     Generation(u64),
     /// A request failed, for these reasons, the outermost first.
     Failed(String),
+    /// It has a token again, after so long without one, to the millisecond.
+    Lacked(Duration),
     /// The answer to [`Command::Report`].
     Report(Report),
 }
 
-/// What has become of a process's requests since its last report.
+/// What has become of a process's requests since its last report, but for what it says at once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Report {
     /// Requests that were answered well.
     pub ok: u64,
-    /// Requests that were not.
-    pub failed: u64,
-    /// The longest time from a request to its answer, to the millisecond: how long there was no token.
-    pub longest: Duration,
+    /// For how long it has had no token by now, to the millisecond.
+    pub lacks: Duration,
 }
 
 /// A line that neither side writes.
@@ -137,7 +138,9 @@ impl fmt::Display for Event {
             Self::Passed(point) => write!(f, "passed {point}"),
             Self::Generation(number) => write!(f, "generation {number}"),
             Self::Failed(why) => write!(f, "failed {}", why.replace('\n', " ")),
-            Self::Report(Report { ok, failed, longest }) => write!(f, "report {ok} {failed} {}", longest.as_millis()),
+            Self::Lease(number) => write!(f, "lease {number}"),
+            Self::Lacked(time) => write!(f, "lacked {}", time.as_millis()),
+            Self::Report(Report { ok, lacks }) => write!(f, "report {ok} {}", lacks.as_millis()),
         }
     }
 }
@@ -154,11 +157,12 @@ impl FromStr for Event {
             ("at", point) => Self::At(point.parse()?),
             ("passed", point) => Self::Passed(point.parse()?),
             ("generation", of) => Self::Generation(number(of)?),
+            ("lease", of) => Self::Lease(number(of)?),
+            ("lacked", time) => Self::Lacked(Duration::from_millis(number(time)?)),
             ("failed", why) => Self::Failed(why.to_owned()),
             ("report", numbers) => {
-                let [ok, failed, longest] = numbers.split(' ').collect::<Vec<_>>()[..] else { return Err(bad()) };
-                let longest = Duration::from_millis(number(longest)?);
-                Self::Report(Report { ok: number(ok)?, failed: number(failed)?, longest })
+                let (ok, lacks) = numbers.split_once(' ').ok_or_else(bad)?;
+                Self::Report(Report { ok: number(ok)?, lacks: Duration::from_millis(number(lacks)?) })
             }
             _ => return Err(bad()),
         })
@@ -186,11 +190,13 @@ mod tests {
         for command in points.clone().map(Command::Arm).chain(commands) {
             assert_eq!(command.to_string().parse::<Command>().unwrap(), command);
         }
-        let report = Report { ok: 1, failed: 2, longest: Duration::from_millis(3) };
+        let report = Report { ok: 1, lacks: Duration::from_millis(2) };
         let events = [
             Event::Served,
             Event::Obeyed,
             Event::Generation(7),
+            Event::Lease(8),
+            Event::Lacked(Duration::from_millis(9)),
             Event::Failed("a b".to_owned()),
             Event::Report(report),
         ];
@@ -204,7 +210,7 @@ mod tests {
         for line in ["", "serve now", "arm", "arm nowhere"] {
             assert!(line.parse::<Command>().is_err(), "{line}");
         }
-        for line in ["", "at", "generation x", "report 1 2", "report 1 2 3 4"] {
+        for line in ["", "at", "generation x", "lacked", "report 1", "report 1 2 3"] {
             assert!(line.parse::<Event>().is_err(), "{line}");
         }
     }

@@ -12,6 +12,7 @@
 #![allow(clippy::disallowed_methods, reason = "the rules are the library's; real processes live in real time")]
 #![allow(unreachable_pub, reason = "nothing outside of a test binary reaches anything in it")]
 
+mod defaults;
 mod disks;
 mod flushes;
 mod kills;
@@ -19,3 +20,4 @@ mod outages;
 mod stalls;
 mod steady;
 mod support;
+mod syncs;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use fleet::Point;
 
-use crate::support::{Figures, Fleet, Limits, Login, Server, Store, figures};
+use crate::support::{Counts, Figures, Fleet, Limits, Login, Server, Store, figures};
 
 #[tokio::test]
 async fn on_redis_a_holder_that_stalls_overwrites_nothing_newer() {
@@ -33,6 +33,77 @@ async fn a_holder_that_stalls_overwrites_nothing_newer(store: &Store) {
     let what = format!("a stall at each point on a {}", store.name());
     let Figures { counts, failed, .. } = figures(&what, &server, &mut fleet).await;
     assert_eq!((counts.refused, counts.double_spent, counts.most_at_once, failed), (0, 0, 1, 0));
+}
+
+#[tokio::test]
+async fn on_redis_without_a_login_a_holder_that_stalls_before_it_looks_at_its_lease_spends_nothing_twice() {
+    let (server, store) = (Server::start().await, Store::redis().await);
+    store.put(&server.signed_in()).await;
+    let mut fleet = Fleet::start(4, &server, &store, Login::Cannot).await;
+    for point in [Point::Leased, Point::Marked] {
+        let before = server.counts();
+        stall(&mut fleet, &server, &store, point).await;
+        assert_eq!(server.counts().refreshes, before.refreshes + 1, "{point}");
+    }
+    let what = "stalls without a login that spend nothing twice";
+    let Figures { counts, failed, .. } = figures(what, &server, &mut fleet).await;
+    assert_eq!((counts.refreshes, counts.refused, counts.double_spent, failed), (2, 0, 0, 0));
+}
+
+/// The one thing that no fencing prevents: the holder has looked at its lease, and sends when that is over.
+#[tokio::test]
+async fn on_redis_without_a_login_a_holder_that_stalls_between_its_last_look_and_its_request_spends_one_token_twice() {
+    let (server, store) = (Server::start().await, Store::redis().await);
+    store.put(&server.signed_in()).await;
+    let mut fleet = Fleet::start(4, &server, &store, Login::Cannot).await;
+    let stalled = fleet.catch(&server, Point::Sending).await;
+    fleet.stop(stalled).await;
+    // Nothing was spent, and nobody can know: after the lease and a pause it is sent, and nobody has lost anything yet.
+    fleet.serve().await;
+    let Counts { refreshes, refused, .. } = server.counts();
+    assert_eq!((refreshes, refused, fleet.report().await.failed), (1, 0, 0));
+    fleet.go_on(stalled).await;
+    // Servers end the session of whoever presents a token for the second time: one of all asks for the next one, is refused,
+    // and tells the others. Somebody must sign in.
+    server.has_done(|counts| counts.refreshes == 3).await;
+    fleet.all_fail("status 401").await;
+    fleet.join();
+    fleet.all_fail("status 401").await;
+    let what = "a stall without a login between the last look and the request";
+    let Figures { counts, .. } = figures(what, &server, &mut fleet).await;
+    assert_eq!((counts.refreshes, counts.refused, counts.double_spent), (3, 2, 1));
+}
+
+/// The holder has spent the token, and stalls with the answer: the others must try it, as if the holder had been killed.
+#[tokio::test]
+async fn on_redis_without_a_login_a_token_whose_holder_stalls_with_the_answer_is_sent_once_more_and_by_nobody_twice() {
+    for point in [Point::Rotated, Point::Writing] {
+        let (server, store) = (Server::start().await, Store::redis().await);
+        store.put(&server.signed_in()).await;
+        let mut fleet = Fleet::start(4, &server, &store, Login::Cannot).await;
+        let stalled = fleet.catch(&server, point).await;
+        fleet.stop(stalled).await;
+        fleet.all_fail("status 401").await;
+        fleet.go_on(stalled).await;
+        // It brings what it has been granted, which is newer than what was refused. It has ended with the session.
+        server.has_done(|counts| counts.refreshes == 3).await;
+        fleet.all_fail("status 401").await;
+        let what = format!("a stall without a login at the point {point}");
+        let Figures { counts, .. } = figures(&what, &server, &mut fleet).await;
+        assert_eq!((counts.refreshes, counts.refused, counts.double_spent), (3, 2, 1), "{point}");
+    }
+}
+
+/// Stops whoever renews the token at `point` until the others have one, which they have after its lease; back when it has one, too.
+async fn stall(fleet: &mut Fleet, server: &Server, store: &Store, point: Point) {
+    let stalled = fleet.catch(server, point).await;
+    fleet.stop(stalled).await;
+    fleet.serve().await;
+    let waited = fleet.report().await.longest;
+    assert!(waited <= store.longest_wait(), "{point}: {waited:?} without a token");
+    fleet.go_on(stalled).await;
+    fleet.serve().await;
+    fleet.report().await;
 }
 
 #[tokio::test]

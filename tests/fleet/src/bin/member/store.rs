@@ -2,13 +2,13 @@
 
 use std::{future::Future, pin::Pin, time::Duration};
 
-use fleet::Point;
+use fleet::{Event, Point};
 use tower_auth_refresh::{
     store::{Lease, StoreFuture, Swap, TokenStore},
     token::{FencingToken, Stored, Version},
 };
 
-use crate::points::Points;
+use crate::{points::Points, stdio::say};
 
 pub(crate) struct Watched<S> {
     pub(crate) inner: S,
@@ -28,6 +28,7 @@ impl<S: TokenStore> TokenStore for Watched<S> {
     fn try_lease(&self, above: Option<FencingToken>) -> StoreFuture<'_, Option<Box<dyn Lease>>> {
         Box::pin(async move {
             let Some(inner) = self.inner.try_lease(above).await? else { return Ok(None) };
+            say(&Event::Lease(inner.fence().get()));
             self.points.reach(Point::Leased).await;
             let lease: Box<dyn Lease> = Box::new(WatchedLease { inner, points: self.points.clone() });
             Ok(Some(lease))

@@ -7,23 +7,29 @@ use std::{
 };
 
 use bytes::Bytes;
-use fleet::{Event, Report};
+use fleet::{Event, Gaps, Report};
 use http::{Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
 use tokio::sync::watch;
 use tower::{BoxError, ServiceExt};
 use tower_auth_refresh::{AuthRefresh, error::RefreshFailure, test_util::TestProvider};
 
-use crate::{stdio::say, transport::HttpClient};
+use crate::{
+    stdio::say,
+    transport::{ApiClient, Sent},
+};
 
 /// The client of the API, with the layer around it.
-pub(crate) type Client = AuthRefresh<HttpClient, TestProvider>;
+pub(crate) type Client = AuthRefresh<ApiClient, TestProvider>;
 
 /// How many requests are under way at once.
 const LANES: usize = 2;
 
 /// Between two requests of one lane: traffic enough to notice every change, and no more, for all processes share a machine.
 const PAUSE: Duration = Duration::from_millis(20);
+
+/// What a request takes anyway, and is no gap.
+const LEAST: Duration = Duration::from_millis(1);
 
 /// The lanes, and what has become of their requests.
 pub(crate) struct Traffic {
@@ -32,7 +38,12 @@ pub(crate) struct Traffic {
     asked: watch::Sender<u64>,
     /// For each lane, which of these its last good answer was to.
     served: watch::Sender<[u64; LANES]>,
-    report: Mutex<Report>,
+    counted: Mutex<Counted>,
+}
+
+struct Counted {
+    ok: u64,
+    gaps: Gaps,
 }
 
 impl Traffic {
@@ -41,7 +52,7 @@ impl Traffic {
             api,
             asked: watch::Sender::default(),
             served: watch::Sender::default(),
-            report: Mutex::default(),
+            counted: Mutex::new(Counted { ok: 0, gaps: Gaps::new(LANES) }),
         });
         for lane in 0..LANES {
             tokio::spawn(Arc::clone(&traffic).run(lane, client.clone()));
@@ -64,42 +75,49 @@ impl Traffic {
 
     /// What has happened since the last report.
     pub(crate) fn report(&self) -> Report {
-        std::mem::take(&mut *self.counted())
+        let mut counted = self.counted();
+        Report { ok: std::mem::take(&mut counted.ok), lacks: counted.gaps.so_far(Instant::now()) }
     }
 
     async fn run(self: Arc<Self>, lane: usize, client: Client) {
         loop {
-            let (asked, began) = (*self.asked.borrow(), Instant::now());
-            let outcome = self.ask(&client).await;
-            self.count(outcome.is_ok(), began.elapsed());
-            match outcome {
-                Ok(()) => self.served.send_modify(|lanes| lanes[lane] = asked),
+            let asked = *self.asked.borrow();
+            self.counted().gaps.begin(lane, Instant::now());
+            match self.ask(&client).await {
+                Ok(Sent(at)) => {
+                    let lacked = self.count(lane, at);
+                    if lacked >= LEAST {
+                        say(&Event::Lacked(lacked));
+                    }
+                    self.served.send_modify(|lanes| lanes[lane] = asked);
+                }
                 Err(error) => say(&Event::Failed(chain(&*error))),
             }
             tokio::time::sleep(PAUSE).await;
         }
     }
 
-    async fn ask(&self, client: &Client) -> Result<(), BoxError> {
+    async fn ask(&self, client: &Client) -> Result<Sent, BoxError> {
         let request = Request::get(self.api.clone()).body(Full::<Bytes>::default())?;
         let answer = client.clone().oneshot(request).await?;
         let (head, body) = answer.into_parts();
         body.collect().await?;
         if head.status == StatusCode::OK {
-            return Ok(());
+            return head.extensions.get().copied().ok_or_else(|| "an answer to what was never sent".into());
         }
         let why = head.extensions.get::<RefreshFailure>().map(|failure| chain(failure)).unwrap_or_default();
         Err(format!("status {} {why}", head.status.as_u16()).into())
     }
 
-    fn count(&self, ok: bool, took: Duration) {
-        let mut report = self.counted();
-        report.longest = report.longest.max(took);
-        *if ok { &mut report.ok } else { &mut report.failed } += 1;
+    /// Says how long there was no token for the one that was `sent` then, and answered well.
+    fn count(&self, lane: usize, sent: Instant) -> Duration {
+        let mut counted = self.counted();
+        counted.ok += 1;
+        counted.gaps.end(lane, sent)
     }
 
-    fn counted(&self) -> MutexGuard<'_, Report> {
-        self.report.lock().unwrap_or_else(PoisonError::into_inner)
+    fn counted(&self) -> MutexGuard<'_, Counted> {
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

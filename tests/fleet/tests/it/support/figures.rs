@@ -2,9 +2,7 @@
 
 use std::{env, fmt, time::Duration};
 
-use fleet::Report;
-
-use super::{Counts, Fleet, Server};
+use super::{Counts, Fleet, Server, tally::Requests};
 
 /// How often things happen.
 #[derive(Clone, Copy, Debug)]
@@ -29,29 +27,34 @@ pub struct Figures {
     pub counts: Counts,
     pub ok: u64,
     pub failed: u64,
-    /// The longest time without a token.
+    /// For how long a process had no token at a time, and over the whole test: the one that lacked it the most, and all.
     pub longest: Duration,
+    pub most: Duration,
+    pub lacked: Duration,
 }
 
 /// Counts, and prints the line.
 pub async fn figures(what: &str, server: &Server, fleet: &mut Fleet) -> Figures {
     fleet.report().await;
-    let Report { ok, failed, longest, .. } = fleet.total();
-    let figures = Figures { counts: server.counts(), ok, failed, longest };
+    let Requests { ok, failed, longest, lacked, .. } = fleet.total().sum();
+    let figures = Figures { counts: server.counts(), ok, failed, longest, most: fleet.total().most(), lacked };
     println!("{what}: {figures}");
     figures
 }
 
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { counts, ok, failed, longest } = self;
+        let Self { counts, ok, failed, longest, most, lacked } = self;
         let Counts { logins, refreshes, refused, double_spent, rejected, .. } = counts;
         write!(
             f,
             "{} token calls ({logins} logins, {refreshes} refreshes), {refused} refused, {double_spent} double-spent; \
-             {ok} requests, {rejected} rejected, {failed} failed; {:.3} s without a token at most",
+             {ok} requests, {rejected} rejected, {failed} failed; {:.3} s without a token at a time at most, {:.3} s in all \
+             by one process at most, {:.3} s by all of them",
             logins + refreshes,
             longest.as_secs_f64(),
+            most.as_secs_f64(),
+            lacked.as_secs_f64(),
         )
     }
 }

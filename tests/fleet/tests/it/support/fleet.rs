@@ -1,23 +1,19 @@
 //! Several processes on one store.
 
-use std::{
-    collections::{BTreeSet, VecDeque},
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeSet, time::Duration};
 
-use fleet::{Command, Event, Point, Report};
+use fleet::{Command, Event, Point};
 use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    io::AsyncWriteExt,
     process::ChildStdin,
-    sync::{
-        Mutex, MutexGuard,
-        mpsc::{self, UnboundedReceiver, UnboundedSender},
-    },
+    sync::{Semaphore, SemaphorePermit},
 };
 
 use super::{
     Server, Store,
+    hearing::Hearing,
     process::{Process, patiently},
+    tally::{Requests, Tally},
 };
 
 /// The processes, by numbers that are not used again.
@@ -26,14 +22,8 @@ pub struct Fleet {
     command: (Vec<String>, Vec<String>),
     members: Vec<Member>,
     started: usize,
-    events: UnboundedReceiver<(usize, Event)>,
-    said: UnboundedSender<(usize, Event)>,
-    total: Report,
-    /// What the processes have said, and when: a test that fails prints the end of it, and before it the first failures.
-    log: VecDeque<(Duration, usize, Event)>,
-    failures: Vec<(Duration, usize, Event)>,
-    began: Instant,
-    _turn: MutexGuard<'static, ()>,
+    heard: Hearing,
+    _room: Option<SemaphorePermit<'static>>,
 }
 
 /// Whether the provider can log in.
@@ -62,12 +52,10 @@ struct Member {
     is_caught: bool,
 }
 
-/// How many events are kept.
-const LONGEST_LOG: usize = 100;
-const MOST_FAILURES: usize = 20;
-
-/// One fleet at a time: what they measure is time.
-static TURN: Mutex<()> = Mutex::const_new(());
+/// How many processes run at a time, for what they measure is time: one large fleet, or two small ones that mostly wait. But for
+/// those that have nothing to do for most of their time.
+const PLACES: u32 = 8;
+static ROOM: Semaphore = Semaphore::const_new(PLACES as usize);
 
 impl Fleet {
     /// Starts so many processes; back when each of them has a token.
@@ -77,23 +65,30 @@ impl Fleet {
 
     /// The same with limits of the test's own.
     pub async fn start_within(limits: Limits, size: usize, server: &Server, store: &Store, login: Login) -> Self {
-        let login = if login == Login::Can { "login" } else { "no-login" };
         let [flight, call] = [limits.flight, limits.store].map(|limit| limit.as_millis().to_string());
-        let words = [env!("CARGO_BIN_EXE_member").to_owned(), server.url(), login.to_owned(), flight, call];
-        let words = words.into_iter().chain(store.args()).collect();
-        let (said, events) = mpsc::unbounded_channel();
-        let mut fleet = Self {
-            command: (store.way_in(), words),
-            members: Vec::new(),
-            started: 0,
-            events,
-            said,
-            total: Report::default(),
-            log: VecDeque::new(),
-            failures: Vec::new(),
-            began: Instant::now(),
-            _turn: TURN.lock().await,
-        };
+        let room = ROOM.acquire_many(PLACES.min(size.try_into().unwrap())).await.unwrap();
+        Self::start_with(vec!["within".to_owned(), flight, call], Some(room), size, server, store, login).await
+    }
+
+    /// The same with the settings that a session has by default, beside other fleets: whoever waits for a lease of the
+    /// default length is in nobody's way.
+    pub async fn start_with_defaults(size: usize, server: &Server, store: &Store, login: Login) -> Self {
+        Self::start_with(vec!["defaults".to_owned()], None, size, server, store, login).await
+    }
+
+    async fn start_with(
+        settings: Vec<String>,
+        room: Option<SemaphorePermit<'static>>,
+        size: usize,
+        server: &Server,
+        store: &Store,
+        login: Login,
+    ) -> Self {
+        let login = if login == Login::Can { "login" } else { "no-login" };
+        let words = [env!("CARGO_BIN_EXE_member").to_owned(), server.url(), login.to_owned()];
+        let words = words.into_iter().chain(settings).chain(store.args()).collect();
+        let command = (store.way_in(), words);
+        let mut fleet = Self { command, members: Vec::new(), started: 0, heard: Hearing::new(), _room: room };
         for _ in 0..size {
             fleet.join();
         }
@@ -106,16 +101,7 @@ impl Fleet {
         let number = self.started;
         self.started += 1;
         let mut process = Process::start_by(&self.command.0, &self.command.1);
-        let mut lines = BufReader::new(process.stdout()).lines();
-        let said = self.said.clone();
-        // It ends with the process's output.
-        tokio::spawn(async move {
-            while let Ok(Some(line)) = lines.next_line().await {
-                if said.send((number, line.parse().unwrap())).is_err() {
-                    return;
-                }
-            }
-        });
+        self.heard.follow(number, process.stdout());
         let stdin = process.stdin();
         self.members.push(Member { number, process, stdin, is_stopped: false, is_caught: false });
     }
@@ -171,7 +157,7 @@ impl Fleet {
     pub async fn reached(&mut self, awaited: &Event) -> usize {
         let reached = async {
             loop {
-                let (number, event) = self.next().await;
+                let (number, event) = self.heard.next().await;
                 if event == *awaited {
                     return number;
                 }
@@ -180,10 +166,19 @@ impl Fleet {
         patiently(&awaited.to_string(), reached).await
     }
 
-    /// SIGKILL. What is known of its requests is kept.
+    /// SIGKILL; back when all that it has said is known.
     pub async fn kill(&mut self, number: usize) {
-        let at = self.members.iter().position(|member| member.number == number).unwrap();
-        self.members.remove(at).process.kill().await;
+        let mut member = self.take(number);
+        member.process.kill().await;
+        self.heard.hear_out(number).await;
+    }
+
+    /// Lets it end by itself.
+    pub async fn leave(&mut self, number: usize) {
+        let Member { mut process, stdin, .. } = self.take(number);
+        drop(stdin);
+        process.ends().await;
+        self.heard.hear_out(number).await;
     }
 
     /// SIGSTOP.
@@ -201,25 +196,21 @@ impl Fleet {
         self.disarm(number).await;
     }
 
-    /// What has become of the requests since the last report, the processes that are stopped left out.
-    pub async fn report(&mut self) -> Report {
-        let mut sum = Report::default();
-        let told = self.tell(Command::Report, |_| true).await;
-        self.answered(told, |event| match event {
-            Event::Report(report) => {
-                add(&mut sum, *report);
-                true
-            }
-            _ => false,
-        })
-        .await;
-        add(&mut self.total, sum);
-        sum
+    /// The number of its last lease, be it alive or not.
+    pub fn lease(&self, number: usize) -> Option<u64> {
+        self.heard.lease(number)
     }
 
-    /// The sum of all reports so far.
-    pub fn total(&self) -> Report {
-        self.total
+    /// What has become of the requests since the last report. A process that is stopped says so later.
+    pub async fn report(&mut self) -> Requests {
+        let told = self.tell(Command::Report, |_| true).await;
+        self.answered(told, |event| matches!(event, Event::Report(_))).await;
+        self.heard.recent()
+    }
+
+    /// What has become of all requests by the last report.
+    pub fn total(&self) -> &Tally {
+        self.heard.all()
     }
 
     async fn tell(&mut self, command: Command, is_meant: impl Fn(&Member) -> bool) -> BTreeSet<usize> {
@@ -235,7 +226,7 @@ impl Fleet {
     async fn answered(&mut self, mut missing: BTreeSet<usize>, mut is_answer: impl FnMut(&Event) -> bool) {
         let answered = async {
             while !missing.is_empty() {
-                let (number, event) = self.next().await;
+                let (number, event) = self.heard.next().await;
                 if is_answer(&event) {
                     missing.remove(&number);
                 }
@@ -244,36 +235,17 @@ impl Fleet {
         patiently("each process says what is awaited", answered).await;
     }
 
-    async fn next(&mut self) -> (usize, Event) {
-        // `said` keeps the channel open.
-        let (number, event) = self.events.recv().await.unwrap();
-        if self.log.len() == LONGEST_LOG {
-            self.log.pop_front();
-        }
-        let said = (self.began.elapsed(), number, event.clone());
-        if matches!(event, Event::Failed(_)) && self.failures.len() < MOST_FAILURES {
-            self.failures.push(said.clone());
-        }
-        self.log.push_back(said);
-        (number, event)
-    }
-
     fn numbers(&self) -> BTreeSet<usize> {
         self.members.iter().map(|member| member.number).collect()
     }
 
+    fn take(&mut self, number: usize) -> Member {
+        let at = self.members.iter().position(|member| member.number == number).unwrap();
+        self.members.remove(at)
+    }
+
     fn member(&mut self, number: usize) -> &mut Member {
         self.members.iter_mut().find(|member| member.number == number).unwrap()
-    }
-}
-
-impl Drop for Fleet {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            for (when, number, event) in self.failures.iter().chain(&self.log) {
-                eprintln!("{:8.3} {number}: {event}", when.as_secs_f64());
-            }
-        }
     }
 }
 
@@ -288,10 +260,4 @@ impl Member {
     async fn tell(&mut self, command: Command) {
         self.stdin.write_all(format!("{command}\n").as_bytes()).await.unwrap();
     }
-}
-
-fn add(sum: &mut Report, more: Report) {
-    sum.ok += more.ok;
-    sum.failed += more.failed;
-    sum.longest = Duration::max(sum.longest, more.longest);
 }

@@ -4,6 +4,7 @@ mod disk;
 mod figures;
 mod fleet;
 mod folder;
+mod hearing;
 mod ledger;
 mod process;
 mod redis;
@@ -12,6 +13,8 @@ mod redis;
 mod serve;
 mod server;
 mod store;
+mod tally;
+mod trace;
 
 pub use self::{
     figures::{Figures, figures, scale},
@@ -20,4 +23,5 @@ pub use self::{
     redis::Outage,
     server::Server,
     store::Store,
+    trace::Call,
 };

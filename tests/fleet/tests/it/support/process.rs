@@ -1,10 +1,13 @@
 //! A process that nothing outlives: dropped, it is killed, and so it is when this process ends in whatever way.
 
-use std::{process::Stdio, time::Duration};
+use std::{fs, process::Stdio, time::Duration};
 
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 pub struct Process(Child);
+
+/// Between two looks at its threads.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// After what time a wait for anything is a failure.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -44,14 +47,33 @@ impl Process {
         self.0.kill().await.unwrap();
     }
 
-    /// SIGSTOP: it stands still, and its sockets stay open.
+    /// Waits until it has ended by itself.
+    pub async fn ends(&mut self) {
+        assert!(patiently("its end", self.0.wait()).await.unwrap().success());
+    }
+
+    /// SIGSTOP: its sockets stay open. Back when all of its threads stand still.
     pub async fn stop(&self) {
         self.signal("STOP").await;
+        let stands_still = async {
+            while !self.stands_still() {
+                tokio::time::sleep(PAUSE).await;
+            }
+        };
+        patiently("a process stands still", stands_still).await;
     }
 
     /// SIGCONT.
     pub async fn go_on(&self) {
         self.signal("CONT").await;
+    }
+
+    fn stands_still(&self) -> bool {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.id())).unwrap();
+        // Its name stands in brackets, and its state behind them: `T` for stopped.
+        threads
+            .map(|thread| fs::read_to_string(thread.unwrap().path().join("stat")))
+            .all(|stat| stat.is_ok_and(|stat| stat.rsplit_once(") ").is_some_and(|(_, state)| state.starts_with('T'))))
     }
 
     async fn signal(&self, signal: &str) {

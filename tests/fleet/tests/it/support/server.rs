@@ -83,15 +83,11 @@ impl Server {
         patiently("a token request", at_once.wait_for(|at_once| *at_once > 0)).await.unwrap();
     }
 
-    /// Waits until it has granted so many token sets.
-    pub async fn has_granted(&self, so_many: usize) {
+    /// Waits until it has done so much, and the last answer is gone.
+    pub async fn has_done(&self, is_enough: impl Fn(Counts) -> bool) {
         let mut at_once = self.shared.at_once.subscribe();
-        let granted = async {
-            while self.counts().granted < so_many {
-                at_once.changed().await.unwrap();
-            }
-        };
-        patiently("a grant", granted).await;
+        let done = at_once.wait_for(|at_once| *at_once == 0 && is_enough(self.counts()));
+        patiently("enough token requests", done).await.unwrap();
     }
 
     pub fn counts(&self) -> Counts {
