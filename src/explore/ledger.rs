@@ -7,6 +7,9 @@ use super::scene::Reply;
 pub(super) struct Ledger {
     has_login: bool,
     revokes: bool,
+    /// Several processes share what is granted. None of them learns at once what another was told, so what was usable
+    /// once may be used.
+    pub(super) is_shared: bool,
     last: u32,
     /// What the API takes.
     valid: Vec<u32>,
@@ -15,8 +18,12 @@ pub(super) struct Ledger {
     usable: Vec<u32>,
     pub(super) signed_out: bool,
     pub(super) login_refused: bool,
-    /// What the API has refused to a request that was sent for the first time.
-    rejected: Vec<u32>,
+    /// What the API has refused to a request of a process, sent for the first time.
+    rejected: Vec<(usize, u32)>,
+    /// Refresh tokens whose successor a process has read.
+    known: Vec<(usize, u32)>,
+    /// A token set was made that nobody has read.
+    pub(super) has_lost: bool,
     /// Refresh tokens that were sent, once for each time of which it is not proven that nothing was spent.
     doubtful: Vec<u32>,
     /// Refresh tokens that the server has spent.
@@ -29,12 +36,15 @@ impl Ledger {
         Self {
             has_login,
             revokes,
+            is_shared: false,
             last: 1,
             valid: Vec::new(),
             usable: Vec::new(),
             signed_out: false,
             login_refused: false,
             rejected: Vec::new(),
+            known: Vec::new(),
+            has_lost: false,
             doubtful: Vec::new(),
             spent: Vec::new(),
             refused: Vec::new(),
@@ -52,22 +62,26 @@ impl Ledger {
 
     pub(super) fn set(&mut self, number: u32) {
         self.valid.push(number);
-        self.usable = vec![number];
+        self.usable.retain(|_| self.is_shared);
+        self.usable.push(number);
         self.signed_out = false;
     }
 
     pub(super) fn sign_out(&mut self) {
-        self.usable.clear();
-        self.signed_out = true;
+        self.usable.retain(|_| self.is_shared);
+        self.signed_out = !self.is_shared;
     }
 
     // ===== the token endpoint =====
 
-    /// A token call has been sent, a refresh of this number or a login.
-    pub(super) fn called(&mut self, refreshes: Option<u32>) -> Result<(), String> {
+    /// A process has sent a token call, a refresh of this number or a login.
+    pub(super) fn called(&mut self, process: usize, refreshes: Option<u32>) -> Result<(), String> {
         let Some(number) = refreshes else {
             if !self.has_login {
                 return Err("a login was sent where there is none".into());
+            }
+            if self.is_shared && self.login_refused {
+                return Err("a login was sent again after it had been refused".into());
             }
             return Ok(());
         };
@@ -76,6 +90,9 @@ impl Ledger {
         }
         if self.refused.contains(&number) {
             return Err(format!("refresh token {number} was sent again after it had been refused"));
+        }
+        if self.known.contains(&(process, number)) {
+            return Err(format!("refresh token {number} was sent by whoever had its successor"));
         }
         match self.doubtful.iter().filter(|doubtful| **doubtful == number).count() {
             0 => {}
@@ -117,6 +134,7 @@ impl Ledger {
                 if counts && reply == Reply::Grant {
                     self.usable.push(self.last);
                 }
+                self.has_lost |= reply != Reply::Grant;
                 return Some(self.last);
             }
             (Reply::Refuse, Some(number)) => self.refused.push(number),
@@ -137,11 +155,22 @@ impl Ledger {
         }
     }
 
+    /// A process has read what it was granted, by a refresh of this number or a login.
+    pub(super) fn read(&mut self, process: usize, refreshes: Option<u32>) {
+        self.known.extend(refreshes.map(|number| (process, number)));
+    }
+
     // ===== the API =====
 
-    /// A request has been sent with the token of this number, while `current` was in place and a flight may have been
+    /// A request of a process has been sent with the token of this number, while `current` was in place and a flight may have been
     /// under way.
-    pub(super) fn sent(&self, number: Option<u32>, current: Option<u32>, flying: bool) -> Result<(), String> {
+    pub(super) fn sent(
+        &self,
+        process: usize,
+        number: Option<u32>,
+        current: Option<u32>,
+        flying: bool,
+    ) -> Result<(), String> {
         let Some(number) = number else { return Err("a request was sent without a token".into()) };
         if !self.usable.contains(&number) {
             return Err(format!("a request was sent with token {number}, which the session should not have"));
@@ -149,7 +178,7 @@ impl Ledger {
         if current != Some(number) {
             return Err(format!("a request was sent with token {number} while {current:?} was in place"));
         }
-        if flying && self.rejected.contains(&number) {
+        if flying && self.rejected.contains(&(process, number)) {
             return Err(format!("a request was sent with token {number}, known to be rejected, during the flight"));
         }
         Ok(())
@@ -159,8 +188,8 @@ impl Ledger {
         number.is_some_and(|number| self.valid.contains(&number))
     }
 
-    pub(super) fn rejected(&mut self, number: Option<u32>) {
-        self.rejected.extend(number.filter(|number| !self.rejected.contains(number)));
+    pub(super) fn rejected(&mut self, process: usize, number: Option<u32>) {
+        self.rejected.extend(number.map(|number| (process, number)).filter(|known| !self.rejected.contains(known)));
     }
 
     pub(super) fn may_hold(&self, number: u32) -> bool {

@@ -1,0 +1,86 @@
+//! Several processes over one store: each has a session and tasks of its own, and may end at any moment.
+//!
+//! A schedule of two processes has some fifty steps, and all orders of them are too many. So each scene says how often its
+//! schedules leave the usual order, in which a task goes on for as long as it can, and time passes when nothing else can
+//! happen. Within that bound, and that of what may go wrong, all of them are [walked](walk); without it they are
+//! [drawn](draw) at random.
+
+mod crew;
+mod next;
+mod runtime;
+mod scenes;
+mod verdict;
+
+use std::time::Duration;
+
+use super::{
+    choices::Choices,
+    fail,
+    scene::{Does, Scene, Start},
+    walk_by,
+    world::Deed,
+};
+use crew::Crew;
+
+/// How long a lease lasts where it ends by itself: for three calls of the store, as it should.
+const LEASE: Duration = Duration::from_millis(300);
+
+struct Fleet {
+    /// What is done is done by the processes in turn.
+    scene: Scene,
+    processes: usize,
+    /// `None`: a lease is a lock, which ends with its holder.
+    lasts: Option<Duration>,
+    /// How many of the store's calls may go wrong, and how.
+    faults: usize,
+    kinds: Vec<Deed>,
+    /// How many processes may be killed, wherever they are.
+    kills: usize,
+    /// How often a lease's time may pass while its holder does nothing.
+    stalls: usize,
+    /// How often something else happens than what is next in the usual order.
+    turns: usize,
+}
+
+impl Fleet {
+    fn new(name: &'static str, start: Start, does: impl IntoIterator<Item = Does>) -> Self {
+        Self {
+            scene: Scene::new(name, start, does),
+            processes: 2,
+            lasts: Some(LEASE),
+            faults: 0,
+            kinds: Vec::new(),
+            kills: 0,
+            stalls: 0,
+            turns: 0,
+        }
+    }
+
+    fn process_of(&self, place: usize) -> usize {
+        place % self.processes
+    }
+}
+
+#[track_caller]
+fn walk(fleet: &Fleet) -> usize {
+    walk_by(fleet.scene.name, |choices| Crew::play(fleet, choices))
+}
+
+/// Draws so many schedules; what is usual then is only how rare it is that something goes wrong.
+#[track_caller]
+fn draw(fleet: &Fleet, schedules: u64) {
+    for seed in 0..schedules {
+        if let (Err(violation), choices) = Crew::play(fleet, Choices::drawn(seed)) {
+            fail(fleet.scene.name, &violation, &choices);
+        }
+    }
+    println!("{schedules:>8} schedules drawn: {}", fleet.scene.name);
+}
+
+#[track_caller]
+#[allow(dead_code, reason = "for whoever looks into a violation")]
+fn replay(fleet: &Fleet, choices: &[usize]) {
+    if let (Err(violation), played) = Crew::play(fleet, Choices::new(choices.to_vec())) {
+        fail(fleet.scene.name, &violation, &played);
+    }
+}

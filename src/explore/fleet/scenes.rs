@@ -1,0 +1,3 @@
+//! Scenes of two processes.
+
+mod lasting;
