@@ -22,8 +22,9 @@ pub(super) struct Ledger {
     rejected: Vec<(usize, u32)>,
     /// Refresh tokens whose successor a process has read.
     known: Vec<(usize, u32)>,
-    /// A token set was made that nobody has read.
-    pub(super) has_lost: bool,
+    /// A token set was made that nobody has read, or the server refused what it has not spent: the processes may have come
+    /// to an end through no fault of their own.
+    pub(super) may_end: bool,
     /// Refresh tokens that were sent, once for each time of which it is not proven that nothing was spent.
     doubtful: Vec<u32>,
     /// Refresh tokens that the server has spent.
@@ -44,7 +45,7 @@ impl Ledger {
             login_refused: false,
             rejected: Vec::new(),
             known: Vec::new(),
-            has_lost: false,
+            may_end: false,
             doubtful: Vec::new(),
             spent: Vec::new(),
             refused: Vec::new(),
@@ -134,11 +135,14 @@ impl Ledger {
                 if counts && reply == Reply::Grant {
                     self.usable.push(self.last);
                 }
-                self.has_lost |= reply != Reply::Grant;
+                self.may_end |= reply != Reply::Grant;
                 return Some(self.last);
             }
-            (Reply::Refuse, Some(number)) => self.refused.push(number),
-            (Reply::Refuse, None) => self.login_refused = true,
+            (Reply::Refuse, Some(number)) => {
+                self.may_end |= !self.spent.contains(&number);
+                self.refused.push(number);
+            }
+            (Reply::Refuse, None) => (self.login_refused, self.may_end) = (true, true),
             (Reply::NotSent | Reply::Unavailable, Some(number)) => {
                 let last = self.doubtful.iter().rposition(|doubtful| *doubtful == number);
                 last.map(|last| self.doubtful.swap_remove(last));

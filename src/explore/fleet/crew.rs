@@ -301,7 +301,7 @@ impl Crew {
         self.last.set((process, None));
         self.calls.borrow_mut().retain(|(of, _)| *of != process);
         self.world.of(process).leave();
-        self.world.state().ledger.has_lost = true;
+        self.world.state().ledger.may_end = true;
         let mut at = 0;
         while at < self.tasks.borrow().len() {
             let mut tasks = self.tasks.borrow_mut();

@@ -31,7 +31,7 @@ pub(super) fn holds(world: &World, process: &mut Process) -> Result<(), String> 
             return Err(format!("process {} uses token {number} before it is stored", process.number));
         }
     }
-    if is_unsaved && !process.is_changed && !state.store_has_failed() {
+    if is_unsaved && !process.is_changed && !state.shelf.has_failed {
         return Err(format!("process {} did not store what it uses, although the store works", process.number));
     }
     Ok(())
@@ -57,7 +57,7 @@ pub(super) fn rests(world: &World, process: &Process) -> Result<(), String> {
         return Err(format!("process {who} and the store do not agree on whether it is signed out"));
     }
     let is_leased = state.shelf.is_leased(state.now.monotonic);
-    let may_be_left = state.shelf.lasts.is_some() && (state.ledger.has_lost || state.store_has_failed());
+    let may_be_left = state.shelf.lasts.is_some() && (state.ledger.may_end || state.shelf.has_failed);
     if is_leased && !may_be_left {
         return Err("a lease was not given back".into());
     }
@@ -67,7 +67,7 @@ pub(super) fn rests(world: &World, process: &Process) -> Result<(), String> {
 /// What a later request is answered.
 pub(super) fn served(world: &World, outcome: Outcome) -> Result<(), String> {
     let state = world.state();
-    let is_dead = state.ledger.is_dead(state.shelf.number()) && state.ledger.has_lost;
+    let is_dead = state.ledger.is_dead(state.shelf.number()) && state.ledger.may_end;
     let is_right = match outcome {
         Outcome::Error(ErrorKind::SignedOut) => state.shelf.is_signed_out(),
         _ if state.shelf.is_signed_out() => false,

@@ -172,6 +172,6 @@ impl Drop for Granting {
         if !is_answered {
             state.ledger.abandoned(refreshes);
         }
-        state.ledger.has_lost |= !self.is_read;
+        state.ledger.may_end |= !self.is_read;
     }
 }

@@ -10,7 +10,7 @@ use std::{
 
 use tokio::sync::watch;
 
-use super::{State, World, wake};
+use super::{World, wake};
 use crate::{
     explore::provider::number_of,
     store::{StoreError, StoreErrorKind, Swap},
@@ -31,6 +31,8 @@ pub(in super::super) struct Shelf {
     held: Option<(FencingToken, Option<Instant>)>,
     drawn: Option<FencingToken>,
     pub(in super::super) calls: Vec<Asked>,
+    /// Some call was not answered as it should be.
+    pub(in super::super) has_failed: bool,
     changes: watch::Sender<()>,
 }
 
@@ -136,6 +138,7 @@ impl Shelf {
     /// Nobody waits for the answer any more. A lock that was on its way falls to nobody.
     fn leave(&mut self, at: usize) {
         self.calls[at].is_awaited = false;
+        self.has_failed |= self.calls[at].got.is_none();
         if let (None, Some(Ok(Got::Lease(Some(fence))))) = (self.lasts, &self.calls[at].got) {
             self.end(*fence);
         }
@@ -204,6 +207,7 @@ impl World {
         if deed != Deed::Done || !is_awaited {
             shelf.faults -= 1;
         }
+        shelf.has_failed |= deed != Deed::Done;
         let done = matches!(deed, Deed::Done | Deed::Unheard).then(|| shelf.perform(at, now));
         let is_lock = shelf.lasts.is_none();
         let got = match (deed, done) {
@@ -222,13 +226,5 @@ impl World {
         let waker = call.waker.take();
         drop(state);
         wake(waker);
-    }
-}
-
-impl State {
-    /// Whether a process was told of a failure, or of nothing.
-    pub(in super::super) fn store_has_failed(&self) -> bool {
-        let calls = self.shelf.calls.iter().filter(|call| call.is_over || !call.is_awaited);
-        calls.into_iter().any(|call| !matches!(call.got, Some(Ok(_))))
     }
 }
