@@ -163,7 +163,7 @@ impl Run {
                 self.world.fire(at);
             }
             // There is no store here.
-            Step::AnswerStore(..) | Step::Kill(_) | Step::Stall => {}
+            Step::AnswerStore(..) | Step::Kill(_) | Step::Stall | Step::Flush => {}
         }
         self.depth.set(self.depth.get() - 1);
     }

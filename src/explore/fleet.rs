@@ -38,6 +38,12 @@ struct Fleet {
     kills: usize,
     /// How often a lease's time may pass while its holder does nothing.
     stalls: usize,
+    /// How many of the tasks that the processes have spawned may be aborted, wherever they are.
+    aborts: usize,
+    /// How often the store may lose its memory.
+    flushes: usize,
+    /// A refusal may be told to the store in vain, and nobody tells it again.
+    refusals_may_be_lost: bool,
     /// How often something else happens than what is next in the usual order.
     turns: usize,
 }
@@ -52,6 +58,9 @@ impl Fleet {
             kinds: Vec::new(),
             kills: 0,
             stalls: 0,
+            aborts: 0,
+            flushes: 0,
+            refusals_may_be_lost: false,
             turns: 0,
         }
     }

@@ -18,6 +18,10 @@ pub(super) struct Ledger {
     usable: Vec<u32>,
     pub(super) signed_out: bool,
     pub(super) login_refused: bool,
+    /// What one process was refused, another may try, unless the store says so: it may be told in vain.
+    pub(super) refusals_may_be_lost: bool,
+    /// The processes that were refused a login.
+    told: Vec<usize>,
     /// What the API has refused to a request of a process, sent for the first time.
     rejected: Vec<(usize, u32)>,
     /// Refresh tokens whose successor a process has read.
@@ -29,7 +33,7 @@ pub(super) struct Ledger {
     doubtful: Vec<u32>,
     /// Refresh tokens that the server has spent.
     spent: Vec<u32>,
-    refused: Vec<u32>,
+    refused: Vec<(usize, u32)>,
 }
 
 impl Ledger {
@@ -43,6 +47,8 @@ impl Ledger {
             usable: Vec::new(),
             signed_out: false,
             login_refused: false,
+            refusals_may_be_lost: false,
+            told: Vec::new(),
             rejected: Vec::new(),
             known: Vec::new(),
             may_end: false,
@@ -81,7 +87,8 @@ impl Ledger {
             if !self.has_login {
                 return Err("a login was sent where there is none".into());
             }
-            if self.is_shared && self.login_refused {
+            let is_known = self.login_refused && (!self.refusals_may_be_lost || self.told.contains(&process));
+            if self.is_shared && is_known {
                 return Err("a login was sent again after it had been refused".into());
             }
             return Ok(());
@@ -89,7 +96,8 @@ impl Ledger {
         if !self.usable.contains(&number) {
             return Err(format!("refresh token {number} was sent, which the session should not have"));
         }
-        if self.refused.contains(&number) {
+        let mut refused = self.refused.iter();
+        if refused.any(|(told, refused)| *refused == number && (*told == process || !self.refusals_may_be_lost)) {
             return Err(format!("refresh token {number} was sent again after it had been refused"));
         }
         if self.known.contains(&(process, number)) {
@@ -101,6 +109,7 @@ impl Ledger {
                 return Err(format!("refresh token {number} was sent again, although a login was possible"));
             }
             1 => {}
+            2 if self.refusals_may_be_lost => {}
             _ => return Err(format!("refresh token {number} was sent a third time")),
         }
         self.doubtful.push(number);
@@ -118,12 +127,18 @@ impl Ledger {
 
     /// Whether this token set can be renewed no more.
     pub(super) fn is_dead(&self, number: Option<u32>) -> bool {
-        !self.can_log_in() && number.is_none_or(|number| self.refused.contains(&number))
+        !self.can_log_in() && number.is_none_or(|number| self.refused.iter().any(|(_, refused)| *refused == number))
     }
 
-    /// The server answers, and the number of the token set that it has made, if any, is returned. `counts` says whether
+    /// The server answers a process, and the number of the token set that it has made, if any, is returned. `counts` says whether
     /// the flight that asked has not been superseded.
-    pub(super) fn answered(&mut self, refreshes: Option<u32>, reply: Reply, counts: bool) -> Option<u32> {
+    pub(super) fn answered(
+        &mut self,
+        process: usize,
+        refreshes: Option<u32>,
+        reply: Reply,
+        counts: bool,
+    ) -> Option<u32> {
         match (reply, refreshes) {
             (Reply::Grant | Reply::Lose | Reply::Poison, _) => {
                 self.last += 1;
@@ -140,14 +155,17 @@ impl Ledger {
             }
             (Reply::Refuse, Some(number)) => {
                 self.may_end |= !self.spent.contains(&number);
-                self.refused.push(number);
+                self.refused.push((process, number));
             }
-            (Reply::Refuse, None) => (self.login_refused, self.may_end) = (true, true),
+            (Reply::Refuse, None) => {
+                (self.login_refused, self.may_end) = (true, true);
+                self.told.push(process);
+            }
             (Reply::NotSent | Reply::Unavailable, Some(number)) => {
                 let last = self.doubtful.iter().rposition(|doubtful| *doubtful == number);
                 last.map(|last| self.doubtful.swap_remove(last));
             }
-            (Reply::NotSent | Reply::Unavailable, None) => {}
+            (Reply::NotSent | Reply::Unavailable, None) | (Reply::Vanish, _) => {}
         }
         None
     }

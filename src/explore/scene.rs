@@ -86,6 +86,8 @@ pub(super) enum Reply {
     Refuse,
     /// Granted, and the answer is lost.
     Lose,
+    /// Nothing was done, and whoever asked cannot know that.
+    Vanish,
     /// The call never left.
     NotSent,
     Unavailable,

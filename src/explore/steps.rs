@@ -28,6 +28,8 @@ pub(super) enum Step {
     Kill(usize),
     /// As much time passes as a lease lasts.
     Stall,
+    /// The store loses all that it holds.
+    Flush,
 }
 
 /// A task, by its number.
@@ -50,7 +52,7 @@ pub(super) enum What {
 impl Step {
     /// Whether it happens sooner or later; the others need not happen at all.
     pub(super) fn is_due(self) -> bool {
-        !matches!(self, Self::Drop(_) | Self::Abort(_) | Self::Fire(..) | Self::Kill(_) | Self::Stall)
+        !matches!(self, Self::Drop(_) | Self::Abort(_) | Self::Fire(..) | Self::Kill(_) | Self::Stall | Self::Flush)
     }
 }
 
@@ -69,6 +71,7 @@ impl fmt::Display for Step {
                 write!(f, "store call {call}, {name} of process {process}: {deed:?}")
             }
             Self::Kill(process) => write!(f, "kill process {process}"),
+            Self::Flush => f.write_str("the store loses its memory"),
             Self::Stall => f.write_str("a lease's time passes"),
         }
     }

@@ -62,6 +62,8 @@ pub(super) struct Process {
 pub(super) struct Left {
     pub(super) kills: Cell<usize>,
     pub(super) stalls: Cell<usize>,
+    pub(super) aborts: Cell<usize>,
+    pub(super) flushes: Cell<usize>,
     pub(super) turns: Cell<usize>,
 }
 
@@ -108,6 +110,7 @@ impl Crew {
         let scene = &fleet.scene;
         let mut state = self.world.state();
         state.ledger.is_shared = true;
+        state.ledger.refusals_may_be_lost = fleet.refusals_may_be_lost;
         state.shelf.lasts = fleet.lasts;
         if scene.start != Start::Cold {
             let stored = Stored::new(token(1, state.now.wall), 1.into());
@@ -141,14 +144,16 @@ impl Crew {
         self.last.set((0, None));
         self.left.kills.set(fleet.kills);
         self.left.stalls.set(fleet.stalls);
+        self.left.aborts.set(fleet.aborts);
+        self.left.flushes.set(fleet.flushes);
         self.left.turns.set(fleet.turns);
     }
 
     fn to_its_end(&self, fleet: &Fleet) -> Result<(), String> {
         self.go_on()?;
-        self.left.kills.set(0);
-        self.left.stalls.set(0);
-        self.left.turns.set(0);
+        for left in [&self.left.kills, &self.left.stalls, &self.left.aborts, &self.left.flushes, &self.left.turns] {
+            left.set(0);
+        }
         let mut state = self.world.state();
         (state.shelf.faults, state.server.faults) = (0, 0);
         drop(state);
@@ -219,6 +224,7 @@ impl Crew {
     }
 
     fn take(&self, step: Step) {
+        let spend = |left: &Cell<usize>| left.set(left.get() - 1);
         match step {
             Step::Poll(who) => self.poll(who),
             Step::AnswerRequest(who, at) => {
@@ -237,15 +243,24 @@ impl Crew {
             }
             Step::Do(does) => self.call(does),
             Step::Kill(process) => {
-                self.left.kills.set(self.left.kills.get() - 1);
+                spend(&self.left.kills);
                 self.kill(process);
             }
             Step::Stall => {
-                self.left.stalls.set(self.left.stalls.get() - 1);
+                spend(&self.left.stalls);
                 self.world.advance(self.lasts.unwrap_or_default());
             }
             Step::Fire(at, _) => self.world.fire(at),
-            Step::OpenIdp | Step::Drop(_) | Step::Abort(_) => {}
+            Step::Flush => {
+                spend(&self.left.flushes);
+                self.world.state().shelf.flush();
+            }
+            Step::Abort(who) => {
+                spend(&self.left.aborts);
+                let taken = self.tasks.borrow_mut()[who.at].1.take();
+                self.finish(who.at, taken);
+            }
+            Step::OpenIdp | Step::Drop(_) => {}
         }
     }
 
@@ -267,7 +282,10 @@ impl Crew {
             Ok(Poll::Ready(())) => self.finish(who.at, taken),
             Err(()) => {
                 self.finish(who.at, taken);
-                self.world.violated(format!("{who} panicked"));
+                // A runtime catches the panic of a spawned task.
+                if matches!(who.what, What::Task(..)) {
+                    self.world.violated(format!("{who} panicked"));
+                }
             }
         }
     }

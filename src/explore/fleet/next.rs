@@ -43,6 +43,15 @@ impl Crew {
         if self.left.kills.get() > 0 && !self.is_dead(process) {
             others.push(Step::Kill(process));
         }
+        if self.left.aborts.get() > 0 {
+            let tasks = self.tasks.borrow();
+            let works = tasks.iter().filter(|(of, task)| *of == process && task.is_idle());
+            let works = works.filter(|(_, task)| matches!(task.who.what, What::Work(..)));
+            others.extend(works.map(|(_, task)| Step::Abort(task.who)));
+        }
+        if self.left.flushes.get() > 0 {
+            others.push(Step::Flush);
+        }
         let state = self.world.state();
         if self.left.stalls.get() > 0 && self.lasts.is_some() && state.shelf.is_leased(state.now.monotonic) {
             others.push(Step::Stall);

@@ -64,8 +64,9 @@ impl World {
         if reply != Reply::Grant && !state.is_forced(at) {
             state.server.faults -= 1;
         }
-        let (refreshes, counts) = (state.calls[at].refreshes, !state.calls[at].is_superseded);
-        let grants = state.ledger.answered(refreshes, reply, counts);
+        let call = &state.calls[at];
+        let (process, refreshes, counts) = (call.process, call.refreshes, !call.is_superseded);
+        let grants = state.ledger.answered(process, refreshes, reply, counts);
         let call = &mut state.calls[at];
         call.reply = Some(reply);
         call.grants = grants;
@@ -97,10 +98,7 @@ impl State {
         if !self.standing(process).1 {
             return Err("the token endpoint was called without a flight".into());
         }
-        match refreshes {
-            Some(number) if self.ledger.is_shared => self.shelf.may_spend(number),
-            _ => Ok(()),
-        }
+        if self.ledger.is_shared { self.shelf.may_send(refreshes) } else { Ok(()) }
     }
 
     /// Whether there is but one answer.
@@ -155,7 +153,7 @@ impl Future for Granting {
         Poll::Ready(match reply {
             Reply::Grant => answer(StatusCode::OK, grants.map(|number| number.to_string()).unwrap_or_default()),
             Reply::Refuse => answer(StatusCode::BAD_REQUEST, String::new()),
-            Reply::Lose => Err("the connection broke".into()),
+            Reply::Lose | Reply::Vanish => Err("the connection broke".into()),
             Reply::NotSent => Err(NotSent::new("nobody listens").into()),
             Reply::Unavailable => answer(StatusCode::SERVICE_UNAVAILABLE, String::new()),
             Reply::Poison => answer(StatusCode::IM_A_TEAPOT, String::new()),

@@ -47,6 +47,8 @@ pub(in super::super) enum Deed {
     Unheard,
     /// It is never answered.
     Hung,
+    /// Nothing was done, and the store panics.
+    Panicked,
 }
 
 /// A call of a process.
@@ -59,6 +61,7 @@ pub(in super::super) struct Asked {
     pub(in super::super) is_awaited: bool,
     /// Nothing more comes of it.
     is_over: bool,
+    panics: bool,
     waker: Option<Waker>,
 }
 
@@ -97,8 +100,16 @@ impl Shelf {
         self.held.is_some_and(|(_, until)| until.is_none_or(|until| now < until))
     }
 
-    /// Whether a refresh token may be sent: only what is stored, and marked there.
-    pub(super) fn may_spend(&self, number: u32) -> Result<(), String> {
+    /// Whether a login may be sent, or this refresh token: only what is stored, marked, and not known to be refused.
+    pub(super) fn may_send(&self, refreshes: Option<u32>) -> Result<(), String> {
+        let is_refused = self.stored.as_ref().is_some_and(|stored| match refreshes {
+            Some(_) => stored.refresh_refused_since.is_some(),
+            None => stored.login_refused.is_some(),
+        });
+        if is_refused {
+            return Err("what the store says is refused was sent again".into());
+        }
+        let Some(number) = refreshes else { return Ok(()) };
         let is_marked = self.stored.as_ref().is_some_and(|stored| stored.spending_since.is_some());
         match self.number() {
             Some(stored) if stored == number && is_marked => Ok(()),
@@ -122,6 +133,12 @@ impl Shelf {
         calls.filter(move |(_, call)| {
             may_be && !call.is_awaited && call.got.is_none() && matches!(call.wish, Wish::Save(..))
         })
+    }
+
+    pub(in super::super) fn flush(&mut self) {
+        (self.stored, self.held, self.drawn) = (None, None, None);
+        self.has_failed = true;
+        self.changes.send_replace(());
     }
 
     fn is_ours(&self, fence: FencingToken, now: Instant) -> bool {
@@ -223,6 +240,7 @@ impl World {
         let call = &mut shelf.calls[at];
         call.is_over = true;
         call.got = got;
+        call.panics = deed == Deed::Panicked;
         let waker = call.waker.take();
         drop(state);
         wake(waker);

@@ -2,6 +2,7 @@
 
 use std::{
     future::Future,
+    panic::resume_unwind,
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
@@ -107,12 +108,24 @@ impl Future for Asking {
         let mut state = world.state();
         if let Some(wish) = self.wish.take() {
             let task = state.polled.map(|(task, _)| task);
-            let call =
-                Asked { process: world.process, task, wish, got: None, is_awaited: true, is_over: false, waker: None };
+            let call = Asked {
+                process: world.process,
+                task,
+                wish,
+                got: None,
+                is_awaited: true,
+                is_over: false,
+                panics: false,
+                waker: None,
+            };
             state.shelf.calls.push(call);
             self.at = Some(state.shelf.calls.len() - 1);
         }
         let Some(at) = self.at else { return Poll::Pending };
+        if state.shelf.calls[at].panics {
+            drop(state);
+            resume_unwind(Box::new("poisoned"));
+        }
         if let Some(got) = state.shelf.calls[at].got.clone() {
             state.shelf.calls[at].is_awaited = false;
             self.at = None;
