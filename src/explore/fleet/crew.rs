@@ -157,13 +157,14 @@ impl Crew {
         let mut state = self.world.state();
         (state.shelf.faults, state.server.faults) = (0, 0);
         drop(state);
-        self.rests()?;
+        self.rests(fleet.is_watched())?;
         let ending = self.ending(fleet);
         if !fleet.scene.fits(&ending) {
             return Err(format!("the scene must not end like this: {ending:?}"));
         }
         self.serves_others(fleet)?;
-        self.rests()
+        let is_flushed = self.world.state().shelf.is_flushed;
+        self.rests(!is_flushed)
     }
 
     /// Does whatever can happen.
@@ -189,8 +190,8 @@ impl Crew {
         Err("it does not come to rest".into())
     }
 
-    /// Nothing is under way, and all agree.
-    fn rests(&self) -> Result<(), String> {
+    /// Nothing is under way, and `all_agree`.
+    fn rests(&self, all_agree: bool) -> Result<(), String> {
         let tasks = self.tasks.borrow();
         if let Some((_, stuck)) =
             tasks.iter().find(|(_, task)| matches!(task.who.what, What::Task(..)) && !task.is_done())
@@ -198,7 +199,7 @@ impl Crew {
             return Err(format!("{} is stuck", stuck.who));
         }
         drop(tasks);
-        self.processes.borrow().iter().try_for_each(|process| verdict::rests(&self.world, process))
+        self.processes.borrow().iter().try_for_each(|process| verdict::rests(&self.world, process, all_agree))
     }
 
     fn ending(&self, fleet: &Fleet) -> Ending {

@@ -37,8 +37,8 @@ pub(super) fn holds(world: &World, process: &mut Process) -> Result<(), String> 
     Ok(())
 }
 
-/// When nothing is under way any more, and the store works.
-pub(super) fn rests(world: &World, process: &Process) -> Result<(), String> {
+/// When nothing is under way any more, and the store works. Whether `all_agree` by then is asked too.
+pub(super) fn rests(world: &World, process: &Process, all_agree: bool) -> Result<(), String> {
     let Some(session) = &process.session else { return Ok(()) };
     let who = process.number;
     if pin!(session.settled()).poll(&mut Context::from_waker(Waker::noop())).is_pending() {
@@ -50,10 +50,10 @@ pub(super) fn rests(world: &World, process: &Process) -> Result<(), String> {
         return Err(format!("process {who} has not stored what it uses"));
     }
     let (held, stored) = (number_in(&current)?, state.shelf.number());
-    if held != stored {
+    if all_agree && held != stored {
         return Err(format!("process {who} has token {held:?}, and the store holds {stored:?}"));
     }
-    if current.signed_out != state.shelf.is_signed_out() {
+    if all_agree && current.signed_out != state.shelf.is_signed_out() {
         return Err(format!("process {who} and the store do not agree on whether it is signed out"));
     }
     let is_leased = state.shelf.is_leased(state.now.monotonic);

@@ -33,6 +33,8 @@ pub(in super::super) struct Shelf {
     pub(in super::super) calls: Vec<Asked>,
     /// Some call was not answered as it should be.
     pub(in super::super) has_failed: bool,
+    /// It has lost its memory once.
+    pub(in super::super) is_flushed: bool,
     changes: watch::Sender<()>,
 }
 
@@ -113,9 +115,11 @@ impl Shelf {
         let is_marked = self.stored.as_ref().is_some_and(|stored| stored.spending_since.is_some());
         match self.number() {
             Some(stored) if stored == number && is_marked => Ok(()),
-            Some(stored) if stored == number => {
+            Some(stored) if stored == number && !self.is_flushed => {
                 Err(format!("refresh token {number} was sent, and is not marked in the store"))
             }
+            // It may forget between the mark and the send.
+            _ if self.is_flushed => Ok(()),
             stored => Err(format!("refresh token {number} was sent, and the store held {stored:?}")),
         }
     }
@@ -137,7 +141,7 @@ impl Shelf {
 
     pub(in super::super) fn flush(&mut self) {
         (self.stored, self.held, self.drawn) = (None, None, None);
-        self.has_failed = true;
+        (self.has_failed, self.is_flushed) = (true, true);
         self.changes.send_replace(());
     }
 
