@@ -157,12 +157,18 @@ impl Crew {
         let mut state = self.world.state();
         (state.shelf.faults, state.server.faults) = (0, 0);
         drop(state);
+        if !fleet.is_watched() {
+            self.settle(fleet)?;
+        }
         self.rests(fleet.is_watched())?;
         let ending = self.ending(fleet);
         if !fleet.scene.fits(&ending) {
             return Err(format!("the scene must not end like this: {ending:?}"));
         }
         self.serves_others(fleet)?;
+        if !fleet.is_watched() {
+            self.settle(fleet)?;
+        }
         let is_flushed = self.world.state().shelf.is_flushed;
         self.rests(!is_flushed)
     }
@@ -200,6 +206,15 @@ impl Crew {
         }
         drop(tasks);
         self.processes.borrow().iter().try_for_each(|process| verdict::rests(&self.world, process, all_agree))
+    }
+
+    /// What nobody works on any more is begun again.
+    fn settle(&self, fleet: &Fleet) -> Result<(), String> {
+        for process in 0..fleet.processes {
+            let Some(session) = self.session(process) else { continue };
+            self.add(process, What::Work(process, 0), Box::pin(async move { session.settled().await }));
+        }
+        self.go_on()
     }
 
     fn ending(&self, fleet: &Fleet) -> Ending {
@@ -254,10 +269,13 @@ impl Crew {
             Step::Fire(at, _) => self.world.fire(at),
             Step::Flush => {
                 spend(&self.left.flushes);
-                self.world.state().shelf.flush();
+                let mut state = self.world.state();
+                state.ledger.may_end = true;
+                state.shelf.flush();
             }
             Step::Abort(who) => {
                 spend(&self.left.aborts);
+                self.world.state().shelf.has_failed = true;
                 let taken = self.tasks.borrow_mut()[who.at].1.take();
                 self.finish(who.at, taken);
             }

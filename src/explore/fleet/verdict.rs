@@ -19,6 +19,10 @@ use crate::{
 /// After each step.
 pub(super) fn holds(world: &World, process: &mut Process) -> Result<(), String> {
     let Some(session) = &process.session else { return Ok(()) };
+    if world.state().shelf.is_flushed {
+        // Whoever lags behind may give its numbers anew.
+        process.generations.clear();
+    }
     stands(&world.of(process.number), session, &mut process.generations)?;
     let current = session.current();
     let state = world.state();

@@ -139,8 +139,9 @@ impl Shelf {
         })
     }
 
+    /// It loses what it holds. The numbers of leases go on, as those do that are drawn above the time of a clock.
     pub(in super::super) fn flush(&mut self) {
-        (self.stored, self.held, self.drawn) = (None, None, None);
+        (self.stored, self.held) = (None, None);
         (self.has_failed, self.is_flushed) = (true, true);
         self.changes.send_replace(());
     }
