@@ -16,6 +16,7 @@ use std::{env, time::Duration};
 use super::{
     choices::Choices,
     fail,
+    ledger::Refusals,
     scene::{Does, Scene, Start},
     walk_by,
     world::Deed,
@@ -42,8 +43,7 @@ struct Fleet {
     aborts: usize,
     /// How often the store may lose its memory.
     flushes: usize,
-    /// A refusal may be told to the store in vain, and nobody tells it again.
-    refusals_may_be_lost: bool,
+    refusals: Refusals,
     /// How often something else happens than what is next in the usual order.
     turns: usize,
 }
@@ -60,7 +60,7 @@ impl Fleet {
             stalls: 0,
             aborts: 0,
             flushes: 0,
-            refusals_may_be_lost: false,
+            refusals: Refusals::Stored,
             turns: 0,
         }
     }

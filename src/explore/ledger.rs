@@ -2,6 +2,17 @@
 
 use super::scene::Reply;
 
+/// Who knows of a refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusals {
+    /// All: the store is told.
+    Stored,
+    /// Who was refused: the store may be told in vain, and nobody tells it again.
+    Unsaid,
+    /// Nobody, perhaps: the flight that was refused may end in the same moment.
+    Forgotten,
+}
+
 /// Token sets are known by their numbers.
 #[derive(Debug)]
 pub(super) struct Ledger {
@@ -18,8 +29,7 @@ pub(super) struct Ledger {
     usable: Vec<u32>,
     pub(super) signed_out: bool,
     pub(super) login_refused: bool,
-    /// What one process was refused, another may try, unless the store says so: it may be told in vain.
-    pub(super) refusals_may_be_lost: bool,
+    pub(super) refusals: Refusals,
     /// The processes that were refused a login.
     told: Vec<usize>,
     /// What the API has refused to a request of a process, sent for the first time.
@@ -47,7 +57,7 @@ impl Ledger {
             usable: Vec::new(),
             signed_out: false,
             login_refused: false,
-            refusals_may_be_lost: false,
+            refusals: Refusals::Stored,
             told: Vec::new(),
             rejected: Vec::new(),
             known: Vec::new(),
@@ -87,7 +97,11 @@ impl Ledger {
             if !self.has_login {
                 return Err("a login was sent where there is none".into());
             }
-            let is_known = self.login_refused && (!self.refusals_may_be_lost || self.told.contains(&process));
+            let is_known = match self.refusals {
+                Refusals::Stored => self.login_refused,
+                Refusals::Unsaid => self.told.contains(&process),
+                Refusals::Forgotten => false,
+            };
             if self.is_shared && is_known {
                 return Err("a login was sent again after it had been refused".into());
             }
@@ -96,8 +110,13 @@ impl Ledger {
         if !self.usable.contains(&number) {
             return Err(format!("refresh token {number} was sent, which the session should not have"));
         }
-        let mut refused = self.refused.iter();
-        if refused.any(|(told, refused)| *refused == number && (*told == process || !self.refusals_may_be_lost)) {
+        let mut refused = self.refused.iter().filter(|(_, refused)| *refused == number);
+        let is_known = match self.refusals {
+            Refusals::Stored => refused.next().is_some(),
+            Refusals::Unsaid => refused.any(|(told, _)| *told == process),
+            Refusals::Forgotten => false,
+        };
+        if is_known {
             return Err(format!("refresh token {number} was sent again after it had been refused"));
         }
         if self.known.contains(&(process, number)) {
@@ -109,7 +128,8 @@ impl Ledger {
                 return Err(format!("refresh token {number} was sent again, although a login was possible"));
             }
             1 => {}
-            2 if self.refusals_may_be_lost => {}
+            2 if self.refusals != Refusals::Stored => {}
+            _ if self.refusals == Refusals::Forgotten => {}
             _ => return Err(format!("refresh token {number} was sent a third time")),
         }
         self.doubtful.push(number);

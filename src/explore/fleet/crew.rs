@@ -110,7 +110,7 @@ impl Crew {
         let scene = &fleet.scene;
         let mut state = self.world.state();
         state.ledger.is_shared = true;
-        state.ledger.refusals_may_be_lost = fleet.refusals_may_be_lost;
+        state.ledger.refusals = fleet.refusals;
         state.shelf.lasts = fleet.lasts;
         if scene.start != Start::Cold {
             let stored = Stored::new(token(1, state.now.wall), 1.into());

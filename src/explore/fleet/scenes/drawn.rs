@@ -2,6 +2,7 @@
 
 use super::super::{Fleet, draw};
 use crate::explore::{
+    ledger::Refusals,
     scene::{Does::*, Reply::*, Start},
     world::Deed,
 };
@@ -14,7 +15,7 @@ fn many_faults_without_a_login() {
     (fleet.faults, fleet.stalls, fleet.turns) = (3, 1, usize::MAX);
     fleet.kinds = ALL.to_vec();
     fleet.scene = fleet.scene.without_login().faults(1, &[], &[Lose, NotSent, Unavailable]);
-    fleet.refusals_may_be_lost = true;
+    fleet.refusals = Refusals::Unsaid;
     fleet.scene.token_calls = 4;
     draw(&fleet);
 }
@@ -35,7 +36,7 @@ fn kills_without_a_login() {
     (fleet.processes, fleet.kills, fleet.faults, fleet.stalls, fleet.turns) = (3, 1, 1, 1, usize::MAX);
     fleet.kinds = ALL.to_vec();
     fleet.scene = fleet.scene.without_login();
-    fleet.refusals_may_be_lost = true;
+    fleet.refusals = Refusals::Unsaid;
     (fleet.scene.token_calls, fleet.scene.drops) = (4, 2);
     draw(&fleet);
 }
@@ -65,7 +66,7 @@ fn aborts_and_panics_without_a_login() {
     (fleet.aborts, fleet.faults, fleet.turns) = (2, 2, usize::MAX);
     fleet.kinds = vec![Deed::Panicked, Deed::Unheard];
     fleet.scene = fleet.scene.without_login().faults(1, &[], &[Vanish, Poison]);
-    fleet.refusals_may_be_lost = true;
+    fleet.refusals = Refusals::Forgotten;
     fleet.scene.token_calls = 6;
     draw(&fleet);
 }
@@ -96,7 +97,7 @@ fn a_store_that_forgets_without_a_login() {
     (fleet.faults, fleet.turns, fleet.flushes) = (1, usize::MAX, 1);
     fleet.kinds = ALL.to_vec();
     fleet.scene = fleet.scene.without_login();
-    fleet.refusals_may_be_lost = true;
+    fleet.refusals = Refusals::Unsaid;
     fleet.scene.token_calls = 5;
     draw(&fleet);
 }
@@ -107,7 +108,7 @@ fn refused_logins() {
     (fleet.faults, fleet.turns) = (2, usize::MAX);
     fleet.kinds = ALL.to_vec();
     fleet.scene = fleet.scene.faults(2, &[Refuse, Unavailable], &[]);
-    fleet.refusals_may_be_lost = true;
+    fleet.refusals = Refusals::Unsaid;
     fleet.scene.token_calls = 5;
     draw(&fleet);
 }
