@@ -202,6 +202,12 @@ impl Ledger {
         self.known.extend(refreshes.map(|number| (process, number)));
     }
 
+    /// The store has lost its memory, and what is old may come back.
+    pub(super) fn forgotten(&mut self) {
+        self.known.clear();
+        self.may_end = true;
+    }
+
     // ===== the API =====
 
     /// A request of a process has been sent with the token of this number, while `current` was in place and a flight may have been

@@ -14,7 +14,7 @@ use crate::{
         Played,
         choices::Choices,
         executor::{Task, builder, future_of, request},
-        invariants::Generations,
+        invariants::{Generations, number_in},
         outcome::{Ending, Outcome},
         provider::{Numbers, token},
         scene::{Does, Start},
@@ -234,7 +234,8 @@ impl Crew {
             self.add(process, What::Task(Does::Request, place), request);
             self.go_on()?;
             let outcome: Option<Outcome> = self.world.state().outcomes[place];
-            verdict::served(&self.world, outcome.ok_or("a later request is stuck")?)?;
+            let own = if fleet.is_watched() { None } else { number_in(&session.current())? };
+            verdict::served(&self.world, own, outcome.ok_or("a later request is stuck")?)?;
         }
         Ok(())
     }
@@ -270,12 +271,14 @@ impl Crew {
             Step::Flush => {
                 spend(&self.left.flushes);
                 let mut state = self.world.state();
-                state.ledger.may_end = true;
+                state.ledger.forgotten();
                 state.shelf.flush();
             }
             Step::Abort(who) => {
                 spend(&self.left.aborts);
-                self.world.state().shelf.has_failed = true;
+                let mut state = self.world.state();
+                (state.shelf.has_failed, state.ledger.may_end) = (true, true);
+                drop(state);
                 let taken = self.tasks.borrow_mut()[who.at].1.take();
                 self.finish(who.at, taken);
             }

@@ -68,10 +68,10 @@ pub(super) fn rests(world: &World, process: &Process, all_agree: bool) -> Result
     Ok(())
 }
 
-/// What a later request is answered.
-pub(super) fn served(world: &World, outcome: Outcome) -> Result<(), String> {
+/// What a later request is answered. Who has not learned of what is stored goes by its `own` token set.
+pub(super) fn served(world: &World, own: Option<u32>, outcome: Outcome) -> Result<(), String> {
     let state = world.state();
-    let is_dead = state.ledger.is_dead(state.shelf.number()) && state.ledger.may_end;
+    let is_dead = state.ledger.is_dead(own.or(state.shelf.number())) && state.ledger.may_end;
     let is_right = match outcome {
         Outcome::Error(ErrorKind::SignedOut) => state.shelf.is_signed_out(),
         _ if state.shelf.is_signed_out() => false,

@@ -106,7 +106,8 @@ impl Shelf {
     pub(super) fn may_send(&self, refreshes: Option<u32>) -> Result<(), String> {
         let is_refused = self.stored.as_ref().is_some_and(|stored| match refreshes {
             Some(_) => stored.refresh_refused_since.is_some(),
-            None => stored.login_refused.is_some(),
+            // No mark comes before a login, so what was under way for long may arrive after the look.
+            None => stored.login_refused.is_some() && !self.has_failed,
         });
         if is_refused {
             return Err("what the store says is refused was sent again".into());
@@ -229,7 +230,7 @@ impl World {
         if deed != Deed::Done || !is_awaited {
             shelf.faults -= 1;
         }
-        shelf.has_failed |= deed != Deed::Done;
+        shelf.has_failed |= deed != Deed::Done || !is_awaited;
         let done = matches!(deed, Deed::Done | Deed::Unheard).then(|| shelf.perform(at, now));
         let is_lock = shelf.lasts.is_none();
         let got = match (deed, done) {
