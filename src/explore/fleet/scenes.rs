@@ -6,6 +6,7 @@ mod killed;
 mod lasting;
 mod outside;
 mod refused;
+mod unsaid;
 
 use crate::explore::outcome::{Ending, Outcome::Status};
 
