@@ -30,6 +30,10 @@ struct Fleet {
     /// What is done is done by the processes in turn.
     scene: Scene,
     processes: usize,
+    /// How many of them, the last ones, have not looked into the store before.
+    cold: usize,
+    /// The store is empty, and each process was given what the scene begins with.
+    is_initial: bool,
     /// `None`: a lease is a lock, which ends with its holder.
     lasts: Option<Duration>,
     /// How many of the store's calls may go wrong, and how.
@@ -39,6 +43,8 @@ struct Fleet {
     kills: usize,
     /// How often a lease's time may pass while its holder does nothing.
     stalls: usize,
+    /// How many flights may run out of time, wherever they are.
+    deadlines: usize,
     /// How many of the tasks that the processes have spawned may be aborted, wherever they are.
     aborts: usize,
     /// How often the store may lose its memory.
@@ -53,11 +59,14 @@ impl Fleet {
         Self {
             scene: Scene::new(name, start, does),
             processes: 2,
+            cold: 0,
+            is_initial: false,
             lasts: Some(LEASE),
             faults: 0,
             kinds: Vec::new(),
             kills: 0,
             stalls: 0,
+            deadlines: 0,
             aborts: 0,
             flushes: 0,
             refusals: Refusals::Stored,

@@ -29,6 +29,9 @@ use crate::{
 /// One call of the store may take so long. No other timer lasts as long.
 pub(super) const CALL: Duration = Duration::from_millis(90);
 
+/// How long a flight may take. No other timer lasts as long.
+pub(super) const FLIGHT: Duration = Duration::from_secs(29);
+
 /// Whatever takes more steps goes round in circles.
 const STEPS: usize = 3_000;
 
@@ -62,6 +65,7 @@ pub(super) struct Process {
 pub(super) struct Left {
     pub(super) kills: Cell<usize>,
     pub(super) stalls: Cell<usize>,
+    pub(super) deadlines: Cell<usize>,
     pub(super) aborts: Cell<usize>,
     pub(super) flushes: Cell<usize>,
     pub(super) turns: Cell<usize>,
@@ -72,17 +76,22 @@ impl Crew {
     pub(super) fn play(fleet: &Fleet, choices: Choices) -> Played {
         let scene = &fleet.scene;
         let world = World::new(scene.server.clone(), scene.room, scene.does.len());
-        let policy = || RefreshPolicy::new().jitter(|| 1.0).store_timeout(CALL).unwrap();
+        let policy =
+            || RefreshPolicy::new().jitter(|| 1.0).store_timeout(CALL).unwrap().flight_deadline(FLIGHT).unwrap();
         let process = |number| {
             let world = world.of(number);
-            let session = builder(scene, &world).store(world.clone()).policy(policy()).build().unwrap();
+            let mut builder = builder(scene, &world).store(world.clone()).policy(policy());
+            if fleet.is_initial {
+                builder = builder.token(token(1, world.state().now.wall));
+            }
+            let session = builder.build().unwrap();
             world.watch(&session);
             Process {
                 number,
                 session: Some(session),
                 generations: Generations::new(),
                 used: Vec::new(),
-                is_changed: false,
+                is_changed: fleet.is_initial,
             }
         };
         let crew = Rc::new(Self {
@@ -114,11 +123,13 @@ impl Crew {
         state.shelf.lasts = fleet.lasts;
         if scene.start != Start::Cold {
             let stored = Stored::new(token(1, state.now.wall), 1.into());
-            state.shelf.begin_with(stored);
+            if !fleet.is_initial {
+                state.shelf.begin_with(stored);
+            }
             state.ledger.starts_with(1, scene.start != Start::Rejected);
             state.pace = Pace::AtOnce;
             drop(state);
-            for process in 0..fleet.processes {
+            for process in 0..fleet.processes - fleet.cold {
                 let Some(session) = self.session(process) else { continue };
                 self.add(process, What::Work(process, 0), Box::pin(async move { drop(session.token().await) }));
             }
@@ -144,6 +155,7 @@ impl Crew {
         self.last.set((0, None));
         self.left.kills.set(fleet.kills);
         self.left.stalls.set(fleet.stalls);
+        self.left.deadlines.set(fleet.deadlines);
         self.left.aborts.set(fleet.aborts);
         self.left.flushes.set(fleet.flushes);
         self.left.turns.set(fleet.turns);
@@ -151,7 +163,8 @@ impl Crew {
 
     fn to_its_end(&self, fleet: &Fleet) -> Result<(), String> {
         self.go_on()?;
-        for left in [&self.left.kills, &self.left.stalls, &self.left.aborts, &self.left.flushes, &self.left.turns] {
+        let left = &self.left;
+        for left in [&left.kills, &left.stalls, &left.deadlines, &left.aborts, &left.flushes, &left.turns] {
             left.set(0);
         }
         let mut state = self.world.state();
@@ -267,7 +280,12 @@ impl Crew {
                 spend(&self.left.stalls);
                 self.world.advance(self.lasts.unwrap_or_default());
             }
-            Step::Fire(at, _) => self.world.fire(at),
+            Step::Fire(at, lasts) => {
+                if lasts == FLIGHT && self.left.deadlines.get() > 0 {
+                    spend(&self.left.deadlines);
+                }
+                self.world.fire(at);
+            }
             Step::Flush => {
                 spend(&self.left.flushes);
                 let mut state = self.world.state();

@@ -2,7 +2,7 @@
 
 use super::{
     LEASE,
-    crew::{CALL, Crew},
+    crew::{CALL, Crew, FLIGHT},
 };
 use crate::explore::{
     executor::Task,
@@ -53,6 +53,10 @@ impl Crew {
             others.push(Step::Flush);
         }
         let state = self.world.state();
+        if self.left.deadlines.get() > 0 {
+            let deadlines = state.set_timers().filter(|(_, lasts)| *lasts == FLIGHT);
+            others.extend(deadlines.map(|(at, lasts)| Step::Fire(at, lasts)));
+        }
         if self.left.stalls.get() > 0 && self.lasts.is_some() && state.shelf.is_leased(state.now.monotonic) {
             others.push(Step::Stall);
         }

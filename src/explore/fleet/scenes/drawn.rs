@@ -122,3 +122,63 @@ fn sign_ins() {
     fleet.scene.token_calls = 8;
     draw(&fleet);
 }
+
+#[test]
+fn beginnings() {
+    let mut fleet =
+        Fleet::new("six requests of three processes, given a token to begin with", Start::Rejected, [Request; 6]);
+    (fleet.processes, fleet.cold, fleet.is_initial) = (3, 3, true);
+    (fleet.faults, fleet.stalls, fleet.turns) = (2, 1, usize::MAX);
+    fleet.kinds = ALL.to_vec();
+    fleet.scene.token_calls = 4;
+    draw(&fleet);
+}
+
+#[test]
+fn beginnings_without_a_login() {
+    let mut fleet =
+        Fleet::new("four requests without a login, given a token to begin with", Start::Expired, [Request; 4]);
+    (fleet.cold, fleet.is_initial) = (2, true);
+    (fleet.faults, fleet.stalls, fleet.turns) = (2, 1, usize::MAX);
+    fleet.kinds = ALL.to_vec();
+    fleet.scene = fleet.scene.without_login();
+    fleet.refusals = Refusals::Unsaid;
+    fleet.scene.token_calls = 4;
+    draw(&fleet);
+}
+
+#[test]
+fn deadlines_without_a_login() {
+    let mut fleet =
+        Fleet::new("six requests of three processes without a login, deadlines", Start::Rejected, [Request; 6]);
+    (fleet.processes, fleet.cold, fleet.deadlines) = (3, 1, 1);
+    (fleet.faults, fleet.turns) = (2, usize::MAX);
+    fleet.kinds = ALL.to_vec();
+    fleet.scene = fleet.scene.without_login().faults(1, &[], &[Vanish, Lose]);
+    fleet.refusals = Refusals::Forgotten;
+    fleet.scene.token_calls = 8;
+    draw(&fleet);
+}
+
+#[test]
+fn deadlines() {
+    let mut fleet = Fleet::new("six requests of three processes, deadlines", Start::Hard, [Request; 6]);
+    (fleet.processes, fleet.cold, fleet.deadlines, fleet.kills) = (3, 1, 1, 1);
+    (fleet.faults, fleet.turns, fleet.scene.drops) = (2, usize::MAX, 2);
+    fleet.kinds = ALL.to_vec();
+    fleet.scene = fleet.scene.faults(1, &[Unavailable], &[Vanish, Lose]);
+    fleet.scene.token_calls = 8;
+    draw(&fleet);
+}
+
+#[test]
+fn locks() {
+    let mut fleet = Fleet::new("six requests of three processes, a lock", Start::Rejected, [Request; 6]);
+    (fleet.processes, fleet.cold, fleet.lasts, fleet.kills) = (3, 1, None, 1);
+    (fleet.faults, fleet.turns, fleet.scene.drops) = (2, usize::MAX, 2);
+    fleet.kinds = ALL.to_vec();
+    fleet.scene = fleet.scene.without_login().faults(1, &[], &[Vanish, NotSent]);
+    fleet.refusals = Refusals::Unsaid;
+    fleet.scene.token_calls = 8;
+    draw(&fleet);
+}
