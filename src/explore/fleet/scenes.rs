@@ -1,5 +1,6 @@
 //! Scenes of two processes.
 
+mod beginning;
 mod drawn;
 mod failing;
 mod killed;

@@ -126,7 +126,7 @@ fn sign_ins() {
 #[test]
 fn beginnings() {
     let mut fleet =
-        Fleet::new("six requests of three processes, given a token to begin with", Start::Rejected, [Request; 6]);
+        Fleet::new("six requests of three processes, given a token to begin with", Start::Expired, [Request; 6]);
     (fleet.processes, fleet.cold, fleet.is_initial) = (3, 3, true);
     (fleet.faults, fleet.stalls, fleet.turns) = (2, 1, usize::MAX);
     fleet.kinds = ALL.to_vec();
