@@ -50,6 +50,10 @@ impl Service<Request<Empty<Bytes>>> for Api {
         let (current, flying) = state.standing(self.world.process);
         let judged = state.ledger.sent(self.world.process, token, current, flying);
         state.judge(judged);
+        let mut earlier = state.sent.iter().filter(|sent| sent.task == self.task);
+        if earlier.any(|sent| sent.rejected == Some(true) && sent.token == token) {
+            state.judge(Err("a request was sent again with the token that had been rejected".into()));
+        }
         let sent = Sent { task: self.task, token, rejected: None, is_whole: false, is_awaited: true, waker: None };
         state.sent.push(sent);
         Answering { world: self.world.clone(), at: state.sent.len() - 1 }
