@@ -5,9 +5,9 @@ mod drawn;
 mod failing;
 mod killed;
 mod lasting;
+mod open;
 mod outside;
 mod refused;
-mod unsaid;
 
 use crate::explore::outcome::{Ending, Outcome::Status};
 
