@@ -4,12 +4,17 @@ use super::{
     super::{Fleet, walk},
     one_refresh_serves_all,
 };
-use crate::explore::scene::{Does::*, Start};
+use crate::explore::scene::{Does::*, Scene, Start};
 
 #[test]
 fn two_processes_that_begin_with_the_same_token_share_one_refresh() {
-    let mut fleet = Fleet::new("two processes given the same rejected token", Start::Rejected, [Request; 2]);
-    (fleet.cold, fleet.is_initial, fleet.turns) = (2, true, 2);
-    fleet.scene.ends = one_refresh_serves_all;
-    walk(&fleet);
+    walk(&Fleet {
+        cold: 2,
+        is_initial: true,
+        turns: 2,
+        ..Fleet::of(Scene {
+            ends: one_refresh_serves_all,
+            ..Scene::new("two processes given the same rejected token", Start::Rejected, [Request; 2])
+        })
+    });
 }

@@ -2,54 +2,83 @@
 
 use super::super::{Fleet, walk};
 use crate::explore::{
-    scene::{Does::*, Reply::*, Start},
+    scene::{Does::*, Reply::*, Scene, Start},
     world::Deed,
 };
 
-const ALL: [Deed; 3] = [Deed::Failed, Deed::Unheard, Deed::Hung];
-
 #[test]
 fn a_store_that_fails_once_costs_a_login_at_most() {
-    let mut fleet = Fleet::new("two rejected processes, one call fails", Start::Rejected, [Request; 2]);
-    (fleet.faults, fleet.kinds, fleet.turns) = (1, ALL.to_vec(), 1);
-    fleet.scene.token_calls = 2;
-    fleet.scene.ends = |end| end.refreshes <= 1;
-    walk(&fleet);
+    walk(&Fleet {
+        faults: 1,
+        turns: 1,
+        ..Fleet::of(Scene {
+            token_calls: 2,
+            ends: |end| end.refreshes <= 1,
+            ..Scene::new("two rejected processes, a call fails", Start::Rejected, [Request; 2])
+        })
+    });
 }
 
 #[test]
 fn a_store_that_fails_twice_costs_a_login_at_most() {
-    let mut fleet = Fleet::new("two rejected processes, two calls fail", Start::Rejected, [Request; 2]);
-    (fleet.faults, fleet.kinds) = (2, ALL.to_vec());
-    fleet.scene.token_calls = 2;
-    fleet.scene.ends = |end| end.refreshes <= 1;
-    walk(&fleet);
+    walk(&Fleet {
+        faults: 2,
+        ..Fleet::of(Scene {
+            token_calls: 2,
+            ends: |end| end.refreshes <= 1,
+            ..Scene::new("two rejected processes, two calls fail", Start::Rejected, [Request; 2])
+        })
+    });
 }
 
 #[test]
 fn without_a_login_a_store_that_fails_once_loses_nothing() {
-    let mut fleet = Fleet::new("two rejected processes without a login, one call fails", Start::Rejected, [Request; 2]);
-    (fleet.faults, fleet.kinds, fleet.turns) = (1, ALL.to_vec(), 1);
-    fleet.scene = fleet.scene.without_login();
-    fleet.scene.token_calls = 2;
-    walk(&fleet);
+    walk(&Fleet {
+        faults: 1,
+        turns: 1,
+        ..Fleet::of(Scene {
+            token_calls: 2,
+            ..Scene::new("two rejected processes without a login, a call fails", Start::Rejected, [Request; 2])
+                .without_login()
+        })
+    });
 }
 
 #[test]
 fn without_a_login_a_store_that_fails_twice_loses_nothing() {
-    let mut fleet = Fleet::new("two rejected processes without a login, two calls fail", Start::Rejected, [Request; 2]);
-    (fleet.faults, fleet.kinds) = (2, ALL.to_vec());
-    fleet.scene = fleet.scene.without_login();
-    fleet.scene.token_calls = 3;
-    walk(&fleet);
+    walk(&Fleet {
+        faults: 2,
+        ..Fleet::of(Scene {
+            token_calls: 2,
+            ..Scene::new("two rejected processes without a login, two calls fail", Start::Rejected, [Request; 2])
+                .without_login()
+        })
+    });
 }
 
 #[test]
-fn one_process_over_a_failing_store_spends_nothing_twice() {
-    let mut fleet =
-        Fleet::new("one process without a login, a failing store and endpoint", Start::Rejected, [Request; 2]);
-    (fleet.processes, fleet.faults, fleet.kinds) = (1, 2, ALL.to_vec());
-    fleet.scene = fleet.scene.without_login().faults(1, &[], &[Lose, NotSent, Unavailable]);
-    fleet.scene.token_calls = 3;
-    walk(&fleet);
+fn one_process_over_a_failing_store_and_endpoint_sends_nothing_in_vain() {
+    walk(&Fleet {
+        processes: 1,
+        faults: 2,
+        ..Fleet::of(Scene {
+            token_calls: 3,
+            ..Scene::new("one process without a login, store and endpoint fail", Start::Rejected, [Request; 2])
+                .without_login()
+                .faults(1, &[], &[Lose, Vanish, NotSent, Unavailable])
+        })
+    });
+}
+
+#[test]
+fn a_panic_of_the_store_leaves_the_others_in_peace() {
+    walk(&Fleet {
+        faults: 1,
+        kinds: vec![Deed::Panicked],
+        aborts: 1,
+        ..Fleet::of(Scene {
+            token_calls: 2,
+            ..Scene::new("two rejected processes, a panic, an abort", Start::Rejected, [Request; 2])
+        })
+    });
 }

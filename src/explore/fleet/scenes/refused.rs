@@ -1,21 +1,31 @@
 //! The token endpoint refuses.
 
 use super::super::{Fleet, walk};
-use crate::explore::scene::{Does::*, Reply::*, Start};
+use crate::explore::scene::{Does::*, Reply::*, Scene, Start};
 
 #[test]
 fn a_login_that_is_refused_is_repeated_by_nobody() {
-    let mut fleet = Fleet::new("two cold processes, the login refused", Start::Cold, [Request; 2]);
-    fleet.turns = 2;
-    fleet.scene = fleet.scene.faults(1, &[Refuse], &[]);
-    walk(&fleet);
+    walk(&Fleet {
+        turns: 2,
+        ..Fleet::of(Scene::new("two cold processes, the login refused", Start::Cold, [Request; 2]).faults(
+            1,
+            &[Refuse],
+            &[],
+        ))
+    });
 }
 
 #[test]
 fn a_refused_refresh_is_followed_by_one_login() {
-    let mut fleet = Fleet::new("two rejected processes, refresh and login refused", Start::Rejected, [Request; 2]);
-    fleet.turns = 1;
-    fleet.scene = fleet.scene.faults(2, &[Refuse], &[Refuse, Lose, Unavailable]);
-    fleet.scene.token_calls = 3;
-    walk(&fleet);
+    walk(&Fleet {
+        turns: 1,
+        ..Fleet::of(Scene {
+            token_calls: 3,
+            ..Scene::new("two rejected processes, refresh and login refused", Start::Rejected, [Request; 2]).faults(
+                2,
+                &[Refuse],
+                &[Refuse, Lose, Unavailable],
+            )
+        })
+    });
 }
