@@ -73,6 +73,16 @@ impl Choices {
 }
 
 #[test]
+fn what_is_drawn_depends_on_the_seed_alone() {
+    let draw = |seed| {
+        let mut choices = Choices::drawn(seed);
+        (0..50).map(|_| choices.choose_among(2, 5)).collect::<Vec<_>>()
+    };
+    assert_eq!(draw(1), draw(1));
+    assert_ne!(draw(1), draw(2));
+}
+
+#[test]
 fn every_combination_comes_once_and_in_order() {
     let (mut seen, mut given) = (Vec::new(), Some(Vec::new()));
     while let Some(prefix) = given {

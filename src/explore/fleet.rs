@@ -9,6 +9,7 @@ mod crew;
 mod next;
 mod runtime;
 mod scenes;
+mod tests;
 mod verdict;
 
 use std::{env, time::Duration};
@@ -97,8 +98,8 @@ fn draw(fleet: &Fleet) {
     println!("{schedules:>8} schedules drawn: {}", fleet.scene.name);
 }
 
+/// Plays the one schedule that these choices make.
 #[track_caller]
-#[allow(dead_code, reason = "for whoever looks into a violation")]
 fn replay(fleet: &Fleet, choices: &[usize]) {
     if let (Err(violation), played) = Crew::play(fleet, Choices::new(choices.to_vec())) {
         fail(fleet.scene.name, &violation, &played);
