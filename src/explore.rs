@@ -3,7 +3,8 @@
 //! The futures are the real ones, from the service down to the driver. What stands in for the world is scripted: a
 //! runtime of the explorer's own behind the seam of `rt`, and servers that answer when the explorer says so. [`walk`]
 //! goes through a [`scene`] depth first until there is no order left; [`replay`] goes through one order again;
-//! [`shuttle`] draws orders of larger scenes at random. After each step the [`invariants`] must hold.
+//! [`shuttle`] draws orders of larger scenes at random. A [`fleet`] is several processes over one store. After each step the
+//! [`invariants`] must hold.
 
 mod choices;
 mod executor;
