@@ -162,8 +162,12 @@ impl Shelf {
     fn leave(&mut self, at: usize) {
         self.calls[at].is_awaited = false;
         self.has_failed |= self.calls[at].got.is_none();
-        if let (None, Some(Ok(Got::Lease(Some(fence))))) = (self.lasts, &self.calls[at].got) {
-            self.end(*fence);
+        if let Some(Ok(Got::Lease(Some(fence)))) = self.calls[at].got {
+            // A lease that nobody was given lasts until its time is over, and a lock does not.
+            self.has_failed = true;
+            if self.lasts.is_none() {
+                self.end(fence);
+            }
         }
     }
 
