@@ -1,10 +1,17 @@
 //! The choices of one schedule: replayed as far as they are given, the first option from there on.
 
+use fastrand::Rng;
+
 use super::steps::Step;
+
+/// One drawn choice in so many may be an option that is not ordinary.
+const RARE: usize = 8;
 
 #[derive(Debug, Default)]
 pub(super) struct Choices {
     given: Vec<usize>,
+    /// Throws the dice for what is not given.
+    dice: Option<Rng>,
     made: Vec<(usize, usize)>,
     steps: Vec<(usize, Step)>,
 }
@@ -14,12 +21,29 @@ impl Choices {
         Self { given, ..Self::default() }
     }
 
+    /// Choices that are drawn at random, the same for the same seed.
+    pub(super) fn drawn(seed: u64) -> Self {
+        Self { dice: Some(Rng::with_seed(seed)), ..Self::default() }
+    }
+
     /// One of `options`, by number. Where there is but one nothing is chosen.
     pub(super) fn choose(&mut self, options: usize) -> usize {
+        self.choose_among(options, options)
+    }
+
+    /// The same where only the first options are `ordinary`: of the others the dice take one now and then.
+    pub(super) fn choose_among(&mut self, ordinary: usize, options: usize) -> usize {
         if options < 2 {
             return 0;
         }
-        let choice = self.given.get(self.made.len()).copied().unwrap_or_default();
+        let choice = match (self.given.get(self.made.len()), &mut self.dice) {
+            (Some(given), _) => *given,
+            (None, Some(dice)) => {
+                let is_ordinary = ordinary > 0 && dice.usize(..RARE) > 0;
+                dice.usize(..if is_ordinary { ordinary } else { options })
+            }
+            (None, None) => 0,
+        };
         assert!(choice < options, "choice {} of {:?} has only {options} options", self.made.len(), self.given);
         self.made.push((choice, options));
         choice
@@ -46,6 +70,16 @@ impl Choices {
         *next.last_mut()? += 1;
         Some(next)
     }
+}
+
+#[test]
+fn what_is_drawn_depends_on_the_seed_alone() {
+    let draw = |seed| {
+        let mut choices = Choices::drawn(seed);
+        (0..50).map(|_| choices.choose_among(2, 5)).collect::<Vec<_>>()
+    };
+    assert_eq!(draw(1), draw(1));
+    assert_ne!(draw(1), draw(2));
 }
 
 #[test]

@@ -13,14 +13,15 @@ use std::{
 
 use http::Uri;
 
-pub(super) use self::task::{future_of, request};
+pub(super) use self::task::{Task, future_of, request};
 
-use self::task::{Taken, Task};
+use self::task::Taken;
 use super::{
+    Played,
     choices::Choices,
-    invariants,
+    invariants::{self, Generations},
     outcome::Ending,
-    provider::{LIFE, Numbers, token},
+    provider::{Numbers, token},
     scene::{Does, Fires, Scene, Start},
     steps::{Step, What, Who},
     world::{Pace, World},
@@ -28,7 +29,7 @@ use super::{
 use crate::{
     Session,
     rt::stand_in::{self, Runtime},
-    session::RefreshPolicy,
+    session::{RefreshPolicy, SessionBuilder},
 };
 
 /// One schedule under way.
@@ -42,7 +43,7 @@ pub(super) struct Run {
     left: Left,
     /// How many steps are under way, one in the middle of the other.
     depth: Cell<usize>,
-    pub(super) generations: RefCell<Vec<(u64, Option<u32>)>>,
+    pub(super) generations: RefCell<Generations>,
 }
 
 /// The flights since the last change from outside.
@@ -61,42 +62,42 @@ struct Left {
     preemptions: Cell<usize>,
 }
 
-/// A session at the beginning of a scene.
-pub(super) fn begin(scene: &Scene) -> (World, Session<Numbers>) {
-    let world = World::new(scene.server.clone(), scene.room, scene.does.len());
+/// A session of this world, but for what it begins with.
+pub(super) fn builder(scene: &Scene, world: &World) -> SessionBuilder<Numbers> {
     let provider = Numbers {
         api: Uri::from_static("https://api.test"),
         has_login: scene.server.has_login,
         reads_body: scene.server.speaks_in_bodies,
     };
     let policy = RefreshPolicy::new().jitter(|| 1.0);
-    let mut builder = Session::builder(provider).transport(world.clone()).clock(world.clone()).policy(policy);
+    Session::builder(provider).transport(world.clone()).clock(world.clone()).policy(policy)
+}
+
+/// A session at the beginning of a scene.
+pub(super) fn begin(scene: &Scene) -> (World, Session<Numbers>) {
+    let world = World::new(scene.server.clone(), scene.room, scene.does.len());
+    let mut builder = builder(scene, &world);
     if scene.start != Start::Cold {
         let now = world.state().now.wall;
         builder = builder.token(token(1, now));
         world.state().ledger.starts_with(1, scene.start != Start::Rejected);
     }
     let session = builder.build().unwrap();
-    world.advance(match scene.start {
-        Start::Cold | Start::Fresh | Start::Rejected => Duration::ZERO,
-        Start::Soft => LIFE * 85 / 100,
-        Start::Hard => LIFE * 998 / 1000,
-        Start::Expired => LIFE,
-    });
+    world.advance(scene.start.age());
     world.watch(&session);
     (world, session)
 }
 
 impl Run {
     /// Plays the schedule that begins with these choices.
-    pub(super) fn play(scene: &Scene, given: Vec<usize>) -> (Result<(), String>, Choices) {
+    pub(super) fn play(scene: &Scene, choices: Choices) -> Played {
         let (world, session) = begin(scene);
         world.state().may_be_lost = scene.fires == Fires::Any;
         let is_call = |does: &Does| matches!(does, Does::Set(_) | Does::SignOut);
         let run = Rc::new(Self {
             tasks: RefCell::new(Task::all(scene, &world, &session)),
             calls: RefCell::new(scene.does.iter().copied().filter(is_call).collect()),
-            choices: RefCell::new(Choices::new(given)),
+            choices: RefCell::new(choices),
             left: Left {
                 drops: Cell::new(scene.drops),
                 aborts: Cell::new(scene.aborts),
@@ -161,6 +162,8 @@ impl Run {
                 self.left.fires.set(Fires::None);
                 self.world.fire(at);
             }
+            // There is no store here.
+            Step::AnswerStore(..) | Step::Kill(_) | Step::Stall | Step::Flush => {}
         }
         self.depth.set(self.depth.get() - 1);
     }

@@ -16,7 +16,7 @@ use super::{
     scene::{Does, Reply, Scene},
     world::World,
 };
-use crate::{Session, error::ErrorKind, session::Snapshot};
+use crate::{Session, error::ErrorKind, session::Snapshot, token::Generation};
 
 /// After each step, when nobody is in the middle of one.
 pub(super) fn hold(run: &Run) {
@@ -26,18 +26,17 @@ pub(super) fn hold(run: &Run) {
     }
 }
 
+/// Which token set each generation was, in one process.
+pub(super) type Generations = Vec<(Generation, Option<u32>)>;
+
 /// One snapshot is of one generation, and holds what it may hold.
-pub(super) fn stands(
-    world: &World,
-    session: &Session<Numbers>,
-    generations: &mut Vec<(u64, Option<u32>)>,
-) -> Result<(), String> {
+pub(super) fn stands(world: &World, session: &Session<Numbers>, generations: &mut Generations) -> Result<(), String> {
     let current = session.current();
     let number = number_in(&current)?;
-    let generation = current.generation.get();
+    let generation = current.generation;
     match generations.iter().find(|(known, _)| *known == generation) {
         Some((_, known)) if *known != number => {
-            return Err(format!("generation {generation} was token {known:?} and is {number:?}"));
+            return Err(format!("generation {generation:?} was token {known:?} and is {number:?}"));
         }
         Some(_) => {}
         None => generations.push((generation, number)),
@@ -56,14 +55,17 @@ pub(super) fn stands(
         None if state.ledger.signed_out && !current.signed_out => return Err("the sign-out is forgotten".into()),
         None => {}
     }
-    let sent = state
-        .calls
-        .iter()
-        .any(|call| call.is_awaited && !call.is_superseded && call.refreshes.is_some() && call.refreshes == number);
+    let sent = state.calls.iter().any(|call| {
+        call.process == world.process
+            && call.is_awaited
+            && !call.is_superseded
+            && call.refreshes.is_some()
+            && call.refreshes == number
+    });
     if sent && !current.spending { Err("a refresh token is on its way and not marked".into()) } else { Ok(()) }
 }
 
-fn number_in(current: &Snapshot) -> Result<Option<u32>, String> {
+pub(super) fn number_in(current: &Snapshot) -> Result<Option<u32>, String> {
     let Some(issued) = &current.token else { return Ok(None) };
     let number = number_of(&issued.token).ok_or("a token set is of two generations")?;
     let mut request = Request::new(());

@@ -1,6 +1,8 @@
 //! What is explored: where a session starts, who does what with it, and what else may happen.
 
-use super::outcome::Ending;
+use std::time::Duration;
+
+use super::{outcome::Ending, provider::LIFE};
 
 #[derive(Clone)]
 pub(super) struct Scene {
@@ -84,11 +86,25 @@ pub(super) enum Reply {
     Refuse,
     /// Granted, and the answer is lost.
     Lose,
+    /// Nothing was done, and whoever asked cannot know that.
+    Vanish,
     /// The call never left.
     NotSent,
     Unavailable,
     /// An answer over which the provider panics.
     Poison,
+}
+
+impl Start {
+    /// How old the token set is.
+    pub(super) fn age(self) -> Duration {
+        match self {
+            Self::Cold | Self::Fresh | Self::Rejected => Duration::ZERO,
+            Self::Soft => LIFE * 85 / 100,
+            Self::Hard => LIFE * 998 / 1000,
+            Self::Expired => LIFE,
+        }
+    }
 }
 
 impl Scene {

@@ -28,7 +28,7 @@ use shuttle::{
 
 use super::{
     executor::{begin, future_of, request},
-    invariants,
+    invariants::{self, Generations},
     outcome::Ending,
     provider::{Numbers, token},
     scene::{Does, Fires, Scene},
@@ -109,7 +109,7 @@ struct Drawn {
     world: World,
     session: Session<Numbers>,
     flights: RefCell<Vec<(JoinHandle<()>, AbortHandle)>>,
-    generations: RefCell<Vec<(u64, Option<u32>)>>,
+    generations: RefCell<Generations>,
 }
 
 impl Drawn {

@@ -1,8 +1,11 @@
 //! What can happen next.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
-use super::scene::{Does, Reply};
+use super::{
+    scene::{Does, Reply},
+    world::Deed,
+};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
@@ -18,7 +21,15 @@ pub(super) enum Step {
     Do(Does),
     Drop(Who),
     Abort(Who),
-    Fire(usize, u64),
+    Fire(usize, Duration),
+    /// Something becomes of a call of the store: its number, its name, and whose it is.
+    AnswerStore(usize, &'static str, usize, Deed),
+    /// A process ends, as by a signal that it cannot see.
+    Kill(usize),
+    /// As much time passes as a lease lasts.
+    Stall,
+    /// The store loses all that it holds.
+    Flush,
 }
 
 /// A task, by its number.
@@ -34,12 +45,14 @@ pub(super) enum What {
     Task(Does, usize),
     /// By the order in which they started.
     Flight(usize),
+    /// What a process of a fleet has spawned, by the order in which it was.
+    Work(usize, usize),
 }
 
 impl Step {
     /// Whether it happens sooner or later; the others need not happen at all.
     pub(super) fn is_due(self) -> bool {
-        !matches!(self, Self::Drop(_) | Self::Abort(_) | Self::Fire(..))
+        !matches!(self, Self::Drop(_) | Self::Abort(_) | Self::Fire(..) | Self::Kill(_) | Self::Stall | Self::Flush)
     }
 }
 
@@ -53,7 +66,13 @@ impl fmt::Display for Step {
             Self::Do(does) => write!(f, "{does:?}"),
             Self::Drop(who) => write!(f, "drop {who}"),
             Self::Abort(who) => write!(f, "abort {who}"),
-            Self::Fire(timer, seconds) => write!(f, "timer {timer} of {seconds} s fires"),
+            Self::Fire(timer, lasts) => write!(f, "timer {timer} of {lasts:?} fires"),
+            Self::AnswerStore(call, name, process, deed) => {
+                write!(f, "store call {call}, {name} of process {process}: {deed:?}")
+            }
+            Self::Kill(process) => write!(f, "kill process {process}"),
+            Self::Flush => f.write_str("the store loses its memory"),
+            Self::Stall => f.write_str("a lease's time passes"),
         }
     }
 }
@@ -63,6 +82,7 @@ impl fmt::Display for Who {
         match self.what {
             What::Task(does, at) => write!(f, "{does:?} {at}"),
             What::Flight(number) => write!(f, "flight {number}"),
+            What::Work(process, number) => write!(f, "work {number} of process {process}"),
         }
     }
 }

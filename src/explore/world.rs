@@ -2,9 +2,11 @@
 
 mod api;
 mod idp;
+mod store;
 mod timer;
 
 pub(super) use api::Api;
+pub(super) use store::{Deed, Shelf};
 pub(super) use timer::Timer;
 
 use std::{
@@ -27,8 +29,12 @@ use crate::{
     clock::{Clock, Now},
 };
 
+/// The world, as one process reaches it.
 #[derive(Clone)]
-pub(super) struct World(Arc<Mutex<State>>);
+pub(super) struct World {
+    state: Arc<Mutex<State>>,
+    pub(super) process: usize,
+}
 
 pub(super) struct State {
     pub(super) server: Server,
@@ -39,6 +45,7 @@ pub(super) struct State {
     pub(super) sent: Vec<Sent>,
     pub(super) calls: Vec<Call>,
     pub(super) timers: Vec<Timer>,
+    pub(super) shelf: Shelf,
     /// Whoever waits for the token endpoint to be ready, where it has to be waited for.
     pub(super) waits: Vec<Waker>,
     pub(super) ledger: Ledger,
@@ -51,7 +58,8 @@ pub(super) struct State {
     /// A flight may have been given up by those who wait for it, without being stopped.
     pub(super) may_be_lost: bool,
     violation: Option<String>,
-    session: Option<Session<Numbers>>,
+    /// Of each process, while it lives.
+    sessions: Vec<Option<Session<Numbers>>>,
 }
 
 /// When the servers answer.
@@ -78,6 +86,7 @@ pub(super) struct Sent {
 
 /// A call at the token endpoint.
 pub(super) struct Call {
+    pub(super) process: usize,
     pub(super) refreshes: Option<u32>,
     pub(super) reply: Option<Reply>,
     /// The token set that was made for it.
@@ -96,7 +105,7 @@ impl World {
         let monotonic = *ORIGIN.get_or_init(Instant::now);
         let wall = UNIX_EPOCH + Duration::from_secs(1_750_000_000);
         let ledger = Ledger::new(server.has_login, server.revokes);
-        Self(Arc::new(Mutex::new(State {
+        let state = State {
             server,
             pace: Pace::Stepped,
             now: Now { wall, monotonic },
@@ -104,6 +113,7 @@ impl World {
             sent: Vec::new(),
             calls: Vec::new(),
             timers: Vec::new(),
+            shelf: Shelf::default(),
             waits: Vec::new(),
             ledger,
             room: Arc::new(Semaphore::new(room)),
@@ -111,22 +121,32 @@ impl World {
             polled: None,
             may_be_lost: false,
             violation: None,
-            session: None,
-        })))
+            sessions: Vec::new(),
+        };
+        Self { state: Arc::new(Mutex::new(state)), process: 0 }
     }
 
-    /// What happens at the servers is compared with what this session holds, until it is [left](Self::leave).
+    /// The same world, as process `process` reaches it.
+    pub(super) fn of(&self, process: usize) -> Self {
+        Self { process, ..self.clone() }
+    }
+
+    /// What happens at the servers is compared with what this process's session holds, until it is
+    /// [left](Self::leave).
     pub(super) fn watch(&self, session: &Session<Numbers>) {
-        self.state().session = Some(session.clone());
+        let mut state = self.state();
+        let sessions = state.sessions.len().max(self.process + 1);
+        state.sessions.resize_with(sessions, || None);
+        state.sessions[self.process] = Some(session.clone());
     }
 
     pub(super) fn leave(&self) {
-        let session = self.state().session.take();
+        let session = self.state().sessions[self.process].take();
         drop(session);
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap()
+        self.state.lock().unwrap()
     }
 
     pub(super) fn advance(&self, passed: Duration) {
@@ -138,7 +158,8 @@ impl World {
     /// Takes note that a change from outside has superseded what is under way.
     pub(super) fn supersede(&self, change: impl FnOnce(&mut Ledger)) {
         let mut state = self.state();
-        state.calls.iter_mut().filter(|call| call.is_awaited).for_each(|call| call.is_superseded = true);
+        let ours = state.calls.iter_mut().filter(|call| call.is_awaited && call.process == self.process);
+        ours.for_each(|call| call.is_superseded = true);
         change(&mut state.ledger);
     }
 
@@ -164,9 +185,9 @@ impl State {
         }
     }
 
-    /// The number of the token set in place, and whether a flight is under way.
-    fn standing(&self) -> (Option<u32>, bool) {
-        let Some(session) = &self.session else { return (None, false) };
+    /// The number of the token set that a process has in place, and whether a flight is under way there.
+    fn standing(&self, process: usize) -> (Option<u32>, bool) {
+        let Some(session) = self.sessions.get(process).and_then(Option::as_ref) else { return (None, false) };
         let current = session.current();
         (current.token.as_ref().and_then(|issued| number_of(&issued.token)), current.flight.is_some())
     }

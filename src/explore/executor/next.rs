@@ -44,7 +44,7 @@ impl Run {
             Fires::Any => true,
         };
         let timers = state.set_timers().filter(|(_, lasts)| may_fire(lasts));
-        steps.extend(timers.map(|(at, lasts)| Step::Fire(at, lasts.as_secs())));
+        steps.extend(timers.map(|(at, lasts)| Step::Fire(at, lasts)));
         steps
     }
 }

@@ -28,8 +28,8 @@ use crate::{
     rt::stand_in::Spawned,
 };
 
-pub(super) struct Task {
-    pub(super) who: Who,
+pub(in super::super) struct Task {
+    pub(in super::super) who: Who,
     stage: Stage,
     signal: Arc<Signal>,
     has_begun: bool,
@@ -44,20 +44,20 @@ enum Stage {
 }
 
 /// A future that is taken out of its task for a step.
-pub(super) struct Taken {
+pub(in super::super) struct Taken {
     future: Spawned,
     signal: Arc<Signal>,
 }
 
 /// What wakes a task, and what aborts it.
-pub(super) struct Signal {
+pub(in super::super) struct Signal {
     is_woken: AtomicBool,
     is_aborted: AtomicBool,
 }
 
 impl Task {
     /// The tasks of a scene; what is no future is none.
-    pub(super) fn all(scene: &Scene, world: &World, session: &Session<Numbers>) -> Vec<Self> {
+    pub(in super::super) fn all(scene: &Scene, world: &World, session: &Session<Numbers>) -> Vec<Self> {
         let mut tasks = Vec::new();
         for (place, does) in scene.does.iter().enumerate() {
             if let Some(future) = future_of(scene, world, session, place) {
@@ -67,33 +67,33 @@ impl Task {
         tasks
     }
 
-    pub(super) fn new(at: usize, what: What, future: Spawned) -> Self {
+    pub(in super::super) fn new(at: usize, what: What, future: Spawned) -> Self {
         let signal = Signal { is_woken: AtomicBool::new(true), is_aborted: AtomicBool::new(false) };
         let (who, stage) = (Who { at, what }, Stage::Idle(future));
         Self { who, stage, signal: Arc::new(signal), has_begun: false, is_superseded: false }
     }
 
-    pub(super) fn is_flight(&self) -> bool {
+    pub(in super::super) fn is_flight(&self) -> bool {
         matches!(self.who.what, What::Flight(_))
     }
 
-    pub(super) fn flight(&self) -> Option<(usize, bool)> {
+    pub(in super::super) fn flight(&self) -> Option<(usize, bool)> {
         match self.who.what {
             What::Flight(number) => Some((number, self.is_superseded)),
-            What::Task(..) => None,
+            What::Task(..) | What::Work(..) => None,
         }
     }
 
-    pub(super) fn is_done(&self) -> bool {
+    pub(in super::super) fn is_done(&self) -> bool {
         matches!(self.stage, Stage::Done)
     }
 
-    pub(super) fn is_idle(&self) -> bool {
+    pub(in super::super) fn is_idle(&self) -> bool {
         matches!(self.stage, Stage::Idle(_))
     }
 
     /// Whether `other` is the same as this one, and as good as this one to begin with.
-    pub(super) fn is_twin_of(&self, other: &Self) -> bool {
+    pub(in super::super) fn is_twin_of(&self, other: &Self) -> bool {
         let does = |task: &Self| match task.who.what {
             What::Task(does, _) if !task.has_begun => Some(does),
             _ => None,
@@ -101,28 +101,28 @@ impl Task {
         does(self).is_some_and(|this| does(other) == Some(this))
     }
 
-    pub(super) fn is_runnable(&self) -> bool {
+    pub(in super::super) fn is_runnable(&self) -> bool {
         self.signal.is_woken.load(Ordering::Relaxed)
     }
 
-    pub(super) fn is_aborted(&self) -> bool {
+    pub(in super::super) fn is_aborted(&self) -> bool {
         self.signal.is_aborted.load(Ordering::Relaxed)
     }
 
-    pub(super) fn is_superseded(&self) -> bool {
+    pub(in super::super) fn is_superseded(&self) -> bool {
         self.is_superseded
     }
 
-    pub(super) fn supersede(&mut self) {
-        self.is_superseded = self.is_flight();
+    pub(in super::super) fn supersede(&mut self) {
+        self.is_superseded = !matches!(self.who.what, What::Task(..));
     }
 
-    pub(super) fn signal(&self) -> Arc<Signal> {
+    pub(in super::super) fn signal(&self) -> Arc<Signal> {
         Arc::clone(&self.signal)
     }
 
     /// Takes the future out for a step.
-    pub(super) fn take(&mut self) -> Option<Taken> {
+    pub(in super::super) fn take(&mut self) -> Option<Taken> {
         self.has_begun = true;
         match std::mem::replace(&mut self.stage, Stage::Busy) {
             Stage::Idle(future) => Some(Taken { future, signal: Arc::clone(&self.signal) }),
@@ -133,31 +133,31 @@ impl Task {
         }
     }
 
-    pub(super) fn put_back(&mut self, taken: Taken) {
+    pub(in super::super) fn put_back(&mut self, taken: Taken) {
         self.stage = Stage::Idle(taken.future);
     }
 
-    pub(super) fn finish(&mut self) {
+    pub(in super::super) fn finish(&mut self) {
         self.stage = Stage::Done;
     }
 }
 
 impl Taken {
     /// `Err` on a panic.
-    pub(super) fn poll(&mut self) -> Result<Poll<()>, ()> {
+    pub(in super::super) fn poll(&mut self) -> Result<Poll<()>, ()> {
         self.signal.is_woken.store(false, Ordering::Relaxed);
         let waker = Waker::from(Arc::clone(&self.signal));
         let mut cx = Context::from_waker(&waker);
         catch_unwind(AssertUnwindSafe(|| self.future.as_mut().poll(&mut cx))).map_err(drop)
     }
 
-    pub(super) fn is_aborted(&self) -> bool {
+    pub(in super::super) fn is_aborted(&self) -> bool {
         self.signal.is_aborted.load(Ordering::Relaxed)
     }
 }
 
 impl Signal {
-    pub(super) fn abort(&self) {
+    pub(in super::super) fn abort(&self) {
         self.is_aborted.store(true, Ordering::Relaxed);
         self.is_woken.store(true, Ordering::Relaxed);
     }

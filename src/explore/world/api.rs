@@ -47,9 +47,13 @@ impl Service<Request<Empty<Bytes>>> for Api {
         let value = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let token = value.and_then(|value| value.strip_prefix("Bearer access-")?.parse().ok());
         let mut state = self.world.state();
-        let (current, flying) = state.standing();
-        let judged = state.ledger.sent(token, current, flying);
+        let (current, flying) = state.standing(self.world.process);
+        let judged = state.ledger.sent(self.world.process, token, current, flying);
         state.judge(judged);
+        let mut earlier = state.sent.iter().filter(|sent| sent.task == self.task);
+        if earlier.any(|sent| sent.rejected == Some(true) && sent.token == token) {
+            state.judge(Err("a request was sent again with the token that had been rejected".into()));
+        }
         let sent = Sent { task: self.task, token, rejected: None, is_whole: false, is_awaited: true, waker: None };
         state.sent.push(sent);
         Answering { world: self.world.clone(), at: state.sent.len() - 1 }
@@ -76,7 +80,7 @@ impl World {
         let Some(sent) = state.sent.iter().find(|sent| sent.task == task) else { return };
         if sent.rejected == Some(true) && (sent.is_whole || !says_it_later) {
             let token = sent.token;
-            state.ledger.rejected(token);
+            state.ledger.rejected(self.process, token);
         }
     }
 }

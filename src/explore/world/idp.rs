@@ -17,6 +17,7 @@ use crate::{explore::scene::Reply, session::NotSent};
 pub(in super::super) struct Granting {
     world: World,
     at: usize,
+    is_read: bool,
 }
 
 impl Service<Request<Full<Bytes>>> for World {
@@ -36,15 +37,24 @@ impl Service<Request<Full<Bytes>>> for World {
     fn call(&mut self, request: Request<Full<Bytes>>) -> Granting {
         let refreshes = request.uri().path().trim_start_matches('/').parse().ok();
         let mut state = self.state();
-        let judged = state.may_be_called().and_then(|()| state.ledger.called(refreshes));
+        let process = self.process;
+        let judged = state.may_be_called(process, refreshes).and_then(|()| state.ledger.called(process, refreshes));
         state.judge(judged);
         let flight = state.polled.map(|(flight, _)| flight);
-        let call =
-            Call { refreshes, reply: None, grants: None, is_awaited: true, is_superseded: false, flight, waker: None };
+        let call = Call {
+            process,
+            refreshes,
+            reply: None,
+            grants: None,
+            is_awaited: true,
+            is_superseded: false,
+            flight,
+            waker: None,
+        };
         state.calls.push(call);
         let at = state.calls.len() - 1;
         drop(state);
-        Granting { world: self.clone(), at }
+        Granting { world: self.clone(), at, is_read: false }
     }
 }
 
@@ -54,8 +64,9 @@ impl World {
         if reply != Reply::Grant && !state.is_forced(at) {
             state.server.faults -= 1;
         }
-        let (refreshes, counts) = (state.calls[at].refreshes, !state.calls[at].is_superseded);
-        let grants = state.ledger.answered(refreshes, reply, counts);
+        let call = &state.calls[at];
+        let (process, refreshes, counts) = (call.process, call.refreshes, !call.is_superseded);
+        let grants = state.ledger.answered(process, refreshes, reply, counts);
         let call = &mut state.calls[at];
         call.reply = Some(reply);
         call.grants = grants;
@@ -75,17 +86,19 @@ impl World {
 }
 
 impl State {
-    fn may_be_called(&self) -> Result<(), String> {
+    fn may_be_called(&self, process: usize, refreshes: Option<u32>) -> Result<(), String> {
         if matches!(self.polled, Some((_, true))) {
             return Err("a superseded flight has called the token endpoint".into());
         }
-        if !self.may_be_lost && self.calls.iter().any(|call| call.is_awaited && !call.is_superseded) {
+        if !self.may_be_lost
+            && self.calls.iter().any(|call| call.process == process && call.is_awaited && !call.is_superseded)
+        {
             return Err("the token endpoint was called a second time at once".into());
         }
-        if !self.standing().1 {
+        if !self.standing(process).1 {
             return Err("the token endpoint was called without a flight".into());
         }
-        Ok(())
+        if self.ledger.is_shared { self.shelf.may_send(refreshes) } else { Ok(()) }
     }
 
     /// Whether there is but one answer.
@@ -110,8 +123,9 @@ impl State {
 impl Future for Granting {
     type Output = Result<Response<Full<Bytes>>, BoxError>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut state = self.world.state();
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let world = self.world.clone();
+        let mut state = world.state();
         let Some(reply) = state.calls[self.at].reply else {
             if state.comes_now(cx).is_pending() {
                 state.calls[self.at].waker = Some(cx.waker().clone());
@@ -123,10 +137,14 @@ impl Future for Granting {
                 Pace::Stepped | Pace::AtOnce => replies[0],
             };
             drop(state);
-            self.world.answer_call(self.at, reply);
+            world.answer_call(self.at, reply);
             return self.poll(cx);
         };
-        let grants = state.calls[self.at].grants;
+        self.is_read = true;
+        let (refreshes, grants) = (state.calls[self.at].refreshes, state.calls[self.at].grants);
+        if reply == Reply::Grant {
+            state.ledger.read(world.process, refreshes);
+        }
         let answer = |status, text: String| {
             let mut answer = Response::new(Full::new(Bytes::from(text)));
             *answer.status_mut() = status;
@@ -135,7 +153,7 @@ impl Future for Granting {
         Poll::Ready(match reply {
             Reply::Grant => answer(StatusCode::OK, grants.map(|number| number.to_string()).unwrap_or_default()),
             Reply::Refuse => answer(StatusCode::BAD_REQUEST, String::new()),
-            Reply::Lose => Err("the connection broke".into()),
+            Reply::Lose | Reply::Vanish => Err("the connection broke".into()),
             Reply::NotSent => Err(NotSent::new("nobody listens").into()),
             Reply::Unavailable => answer(StatusCode::SERVICE_UNAVAILABLE, String::new()),
             Reply::Poison => answer(StatusCode::IM_A_TEAPOT, String::new()),
@@ -152,5 +170,6 @@ impl Drop for Granting {
         if !is_answered {
             state.ledger.abandoned(refreshes);
         }
+        state.ledger.may_end |= !self.is_read;
     }
 }

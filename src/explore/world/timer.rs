@@ -47,6 +47,11 @@ impl World {
 }
 
 impl State {
+    /// The timer that is due first, of those that somebody waits for.
+    pub(in super::super) fn next_timer(&self) -> Option<(usize, Duration)> {
+        self.set_timers().min_by_key(|(at, _)| (self.timers[*at].due, *at))
+    }
+
     /// The timers that somebody waits for, and how long they last.
     pub(in super::super) fn set_timers(&self) -> impl Iterator<Item = (usize, Duration)> {
         let timers = self.timers.iter().enumerate();

@@ -1,0 +1,20 @@
+//! Each process was given the same token to begin with, and the store is empty.
+
+use super::{
+    super::{Fleet, walk},
+    one_refresh_serves_all,
+};
+use crate::explore::scene::{Does::*, Scene, Start};
+
+#[test]
+fn two_processes_that_begin_with_the_same_token_share_one_refresh() {
+    walk(&Fleet {
+        cold: 2,
+        is_initial: true,
+        turns: 2,
+        ..Fleet::of(Scene {
+            ends: one_refresh_serves_all,
+            ..Scene::new("two processes given the same rejected token", Start::Rejected, [Request; 2])
+        })
+    });
+}
