@@ -70,7 +70,7 @@ impl Fleet {
 
     /// Whether nothing can end what watches the store. Whoever does not learn of a change does so with the next flight.
     fn is_watched(&self) -> bool {
-        self.aborts == 0 && self.flushes == 0 && !self.kinds.contains(&Deed::Panicked)
+        self.aborts == 0 && self.flushes == 0
     }
 
     fn process_of(&self, place: usize) -> usize {

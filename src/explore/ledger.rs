@@ -7,7 +7,7 @@ use super::scene::Reply;
 pub(super) enum Refusals {
     /// All: the store is told.
     Stored,
-    /// Who was refused: the store may be told in vain, and nobody tells it again.
+    /// Who was refused: the store may be told in vain, and is told again only after others have had a turn.
     Unsaid,
     /// Nobody, perhaps: the flight that was refused may end in the same moment.
     Forgotten,

@@ -30,6 +30,9 @@ use crate::{
 /// One call of the store may take so long. No other timer lasts as long.
 pub(super) const CALL: Duration = Duration::from_millis(90);
 
+/// So often each session looks at the store whatever that tells. When nothing else is left to happen, all rest.
+pub(super) const LOOK: Duration = Duration::from_secs(60);
+
 /// How long a flight may take. No other timer lasts as long.
 pub(super) const FLIGHT: Duration = Duration::from_secs(29);
 

@@ -2,7 +2,7 @@
 
 use super::{
     LEASE,
-    crew::{CALL, Crew, FLIGHT},
+    crew::{CALL, Crew, FLIGHT, LOOK},
 };
 use crate::explore::{
     executor::Task,
@@ -29,7 +29,7 @@ impl Crew {
         if is_quiet || turns > 0 {
             // What takes too long is a fault, and not an order.
             let is_short = |lasts| lasts < LEASE && lasts != CALL;
-            let timer = self.world.state().next_timer().filter(|(_, lasts)| is_quiet || is_short(*lasts));
+            let timer = self.world.state().next_timer_but(LOOK).filter(|(_, lasts)| is_quiet || is_short(*lasts));
             ordinary.extend(timer.map(|(at, lasts)| Step::Fire(at, lasts)));
         }
         if turns == 0 {

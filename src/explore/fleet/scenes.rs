@@ -5,7 +5,6 @@ mod drawn;
 mod failing;
 mod killed;
 mod lasting;
-mod open;
 mod outside;
 mod refused;
 

@@ -26,7 +26,8 @@ pub(super) fn holds(world: &World, process: &mut Process) -> Result<(), String> 
     stands(&world.of(process.number), session, &mut process.generations)?;
     let current = session.current();
     let state = world.state();
-    let is_unsaved = current.sync.unsaved.is_some();
+    // What was refused is noted in memory before the store is told.
+    let is_unsaved = current.sync.comes_first();
     if let Some(number) = number_in(&current)?
         && !process.used.contains(&number)
     {

@@ -47,9 +47,9 @@ impl World {
 }
 
 impl State {
-    /// The timer that is due first, of those that somebody waits for.
-    pub(in super::super) fn next_timer(&self) -> Option<(usize, Duration)> {
-        self.set_timers().min_by_key(|(at, _)| (self.timers[*at].due, *at))
+    /// The timer that is due first, of those that somebody waits for, but for the ones that last so long.
+    pub(in super::super) fn next_timer_but(&self, lasts: Duration) -> Option<(usize, Duration)> {
+        self.set_timers().filter(|(_, other)| *other != lasts).min_by_key(|(at, _)| (self.timers[*at].due, *at))
     }
 
     /// The timers that somebody waits for, and how long they last.

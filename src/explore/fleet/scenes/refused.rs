@@ -1,7 +1,10 @@
 //! The token endpoint refuses.
 
 use super::super::{Fleet, walk};
-use crate::explore::scene::{Does::*, Reply::*, Scene, Start};
+use crate::explore::{
+    scene::{Does::*, Reply::*, Scene, Start},
+    world::Deed,
+};
 
 #[test]
 fn a_login_that_is_refused_is_repeated_by_nobody() {
@@ -26,6 +29,36 @@ fn a_refused_refresh_is_followed_by_one_login() {
                 &[Refuse],
                 &[Refuse, Lose, Unavailable],
             )
+        })
+    });
+}
+
+#[test]
+fn a_refused_login_is_repeated_by_nobody_although_the_store_fails_once() {
+    walk(&Fleet {
+        faults: 1,
+        kinds: vec![Deed::Failed],
+        ..Fleet::of(Scene {
+            token_calls: 2,
+            ..Scene::new("two cold processes, the login refused, a call fails", Start::Cold, [Request; 2]).faults(
+                1,
+                &[Refuse],
+                &[],
+            )
+        })
+    });
+}
+
+#[test]
+fn a_refused_refresh_is_repeated_by_nobody_although_the_store_fails_once() {
+    walk(&Fleet {
+        faults: 1,
+        kinds: vec![Deed::Failed],
+        ..Fleet::of(Scene {
+            token_calls: 3,
+            ..Scene::new("two rejected processes without a login, two faults", Start::Rejected, [Request; 2])
+                .without_login()
+                .faults(1, &[], &[Lose])
         })
     });
 }
