@@ -78,7 +78,7 @@ use crate::{
 ///
 /// | key, all behind `<prefix>:{<name>}` | holds | until |
 /// |---|---|---|
-/// | `:token` | a hash: `generation`, `fence` (empty: none), and as `value` the [stored form](Stored) | see below |
+/// | `:token` | a hash: `generation`, `fence` (empty: none), `revision` (absent: 0), and as `value` the [stored form](Stored) | see below |
 /// | `:lease` | who holds the lease, and its fencing token | the lease's time is over |
 /// | `:fence` | the last fencing token | 30 days after it was drawn |
 ///

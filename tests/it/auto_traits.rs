@@ -164,7 +164,7 @@ fn stores_are_shared_and_go_everywhere() {
     assert_is!(Send, Sync, Unpin, UnwindSafe, RefUnwindSafe, fmt::Debug; FileStore);
     assert_is!(Send, Sync, Unpin, Clone, UnwindSafe, RefUnwindSafe, fmt::Debug; MemoryStore);
     #[cfg(feature = "redis")]
-    assert_is!(Send, Sync, Unpin, Clone, fmt::Debug; tower_auth_refresh::store::RedisStore);
+    assert_is!(Send, Sync, Unpin, UnwindSafe, RefUnwindSafe, Clone, fmt::Debug; tower_auth_refresh::store::RedisStore);
 }
 
 #[test]

@@ -12,7 +12,7 @@ pub(super) struct Keys {
     /// As it was given.
     pub(super) name: String,
     base: String,
-    /// A hash: `generation` and `fence`, which scripts compare, and `value`.
+    /// A hash: `generation`, `fence` and `revision`, which scripts compare, and `value`.
     pub(super) token: String,
     /// Who holds the lease. It ends by itself.
     pub(super) lease: String,
