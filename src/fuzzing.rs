@@ -21,7 +21,7 @@ pub fn patience(headers: &HeaderMap, now: SystemTime, usable: bool) -> (Option<D
     let head = AnswerHead::new(StatusCode::SERVICE_UNAVAILABLE, headers, now);
     let error = ProviderError::unavailable("fuzz", "the server asks for patience");
     let failed = Failed::answer(error, head, GrantKind::Refresh);
-    (failed.retry_after, failed.backoff(0, usable, 1.0, &RefreshPolicy::default()))
+    (failed.retry_after, failed.backoff(0, usable.then_some(Duration::MAX), 1.0, &RefreshPolicy::default()))
 }
 
 /// A body that nobody looks into.

@@ -138,7 +138,7 @@ fn check_written(mut data: &[u8]) {
         Some(since) => Stored::signed_out(generation, since),
         None => Stored::new(token, generation),
     };
-    set.fence = fence;
+    (set.fence, set.revision, set.changed_under) = (fence, which.into(), fence.filter(|_| has(14)));
     if set.token.is_some() {
         (set.spending_since, set.refresh_refused_since) = (times[4], times[5]);
     }

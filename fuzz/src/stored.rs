@@ -13,7 +13,7 @@ pub fn parts(stored: &Stored) -> impl PartialEq + std::fmt::Debug + use<> {
         )
     });
     let since = [stored.spending_since, stored.refresh_refused_since, stored.signed_out_since];
-    (stored.version(), since, stored.login_refused.map(|mark| mark.to_string()), token)
+    (stored.version(), stored.changed_under, since, stored.login_refused.map(|mark| mark.to_string()), token)
 }
 
 /// Writes what was read, and reads it again.
