@@ -5,6 +5,7 @@ mod doubts;
 mod hostile;
 mod looks;
 mod odd;
+mod second;
 mod turns;
 mod writes;
 
