@@ -182,6 +182,10 @@ impl<P: Provider> Driver<P> {
     /// A refusal counts unless the store holds something newer than what was refused: then another process was faster.
     pub(super) async fn check_unchanged(&self, refused: Option<&TokenSet>) -> Result<(), Failed> {
         let Some(store) = &self.session.0.store else { return Ok(()) };
+        // What others have stored gives way to what was refused, or is older.
+        if self.session.current().sync.comes_first() {
+            return Ok(());
+        }
         let Ok(Some(found)) = self.load(store).await else { return Ok(()) };
         let is_another = match (&found.token, refused) {
             (Some(found), Some(refused)) => !found.has_tokens_of(refused),
