@@ -2,7 +2,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "the time is the test's")]
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use axum::Router;
 use tokio::{
@@ -58,8 +58,19 @@ async fn a_client_that_does_not_say_what_it_speaks_is_let_go() {
     for beginning in ["", "PRI * HTTP/2.0\r\n"] {
         let mut scene = Scene::new().await;
         scene.client.write_all(beginning.as_bytes()).await.unwrap();
+        let mut byte = [0];
+        let mut end = pin!(scene.client.read(&mut byte));
+        let end = match time::timeout(EVER, &mut end).await {
+            Ok(end) => end,
+            // Its timers are over by now; what the kernel has to carry takes real time.
+            Err(_) => {
+                time::resume();
+                let end = time::timeout(Duration::from_secs(10), &mut end).await.unwrap();
+                time::pause();
+                end
+            }
+        };
         // An end, or a reset where something was left unread.
-        let end = time::timeout(EVER, scene.client.read(&mut [0])).await.unwrap();
         assert!(matches!(end, Ok(0) | Err(_)), "{beginning:?}");
     }
 }
