@@ -76,6 +76,7 @@ impl<P: Provider> Session<P> {
                 // Should the answer be lost, it is found again.
                 if state.sync.unsaved.is_some_and(|unsaved| (state.generation, unsaved) == before) {
                     state.sync.unsaved = Some(unsaved);
+                    state.sync.writes(held.fence());
                 }
                 ((), None)
             });
@@ -103,13 +104,15 @@ impl<P: Provider> Session<P> {
     /// What is to be stored, over what is `found`.
     fn unsaved_form(&self, state: &Snapshot, held: &Held, found: Option<&Stored>) -> Stored {
         let mut stored = state.to_store(found, held.fence(), self.now_in(state).wall);
+        if state.login_refused {
+            stored.login_refused = self.mark_login(found).or(stored.login_refused);
+        }
         if let Some(Unsaved::Noted { fence, .. }) = state.sync.unsaved {
             // Only the next token set ends the mark of another.
             let marked = found.filter(|found| found.fence != fence).and_then(|found| found.spending_since);
             stored.spending_since = stored.spending_since.or(marked);
-            if state.login_refused {
-                stored.login_refused = self.mark_login(found).or(stored.login_refused);
-            }
+            let refused = found.and_then(|found| found.refresh_refused_since);
+            stored.refresh_refused_since = stored.refresh_refused_since.or(refused);
             return stored;
         }
         if let Some(found) = found.filter(|found| found.generation.get() >= stored.generation.get()) {

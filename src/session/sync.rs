@@ -24,6 +24,10 @@ pub(crate) struct Sync {
     /// The first and the last of the leases in a row under which a refresh token was marked and not sent. A mark of one
     /// of them may be stored all the same, and means nothing.
     unsent: Option<(FencingToken, FencingToken)>,
+    /// The last lease under which this session may have written.
+    wrote: Option<FencingToken>,
+    /// What was written under this lease, or an earlier one, is older than what is in place: that was granted without one.
+    outgrown: Option<FencingToken>,
     /// What the store does not hold yet.
     pub(crate) unsaved: Option<Unsaved>,
     /// The task that is about to write it, as whoever waits for it sees it.
@@ -40,8 +44,8 @@ pub(crate) enum Unsaved {
     /// What a failed flight has found out of what is stored, and could not note there: it goes over that alone. The lease
     /// of that flight tells its own mark from that of another.
     Noted { over: Option<Version>, fence: Option<FencingToken> },
-    /// The application set it, or signed out: it goes over everything but what was made of it, should it have been written
-    /// without a word. `since`: the first lease under which it may have been.
+    /// The application set it, or signed out: it goes over everything but what others have made of it, in case it was written
+    /// and only the answer was lost. `since`: the first lease under which it may have been.
     Changed { since: Option<FencingToken> },
     /// The application began with it, and the store could not be read: it goes over nothing.
     Initial,
@@ -56,9 +60,23 @@ impl Sync {
     }
 
     /// A refresh token is about to be marked under this lease, over what was `found`.
+    ///
+    /// The leases of others may lie between two of ours. But whoever has marked under one of them has done so over our mark,
+    /// so that it is theirs that is found, and a new row begins.
     pub(crate) fn marks(&mut self, found: Option<&Stored>, fence: Option<FencingToken>) {
         let first = if self.is_unsent(found) { self.unsent.map(|(first, _)| first) } else { fence };
         self.unsent = first.zip(fence);
+        self.writes(fence);
+    }
+
+    /// Something is about to be written under this lease.
+    pub(crate) fn writes(&mut self, fence: Option<FencingToken>) {
+        self.wrote = fence.or(self.wrote);
+    }
+
+    /// What is stored may be what a grant without a lease was made for, written without a word. It is older then.
+    pub(crate) fn outgrows(&mut self) {
+        self.outgrown = self.wrote;
     }
 
     /// The marked refresh token leaves.
@@ -129,12 +147,20 @@ impl Unsaved {
 impl Snapshot {
     /// How what is not stored stands to what is.
     pub(crate) fn standing(&self, unsaved: Unsaved, found: Option<&Stored>) -> Standing {
+        let is_outgrown = found.and_then(|found| found.fence).is_some_and(|fence| Some(fence) <= self.sync.outgrown);
         match (unsaved, unsaved.beside(found), found) {
+            (Unsaved::Granted { .. } | Unsaved::Changed { .. }, ..) if is_outgrown => Standing::Missing,
             // What was restored is older than whatever was granted since, with a lease or without.
             (Unsaved::Granted { .. }, Standing::Outdated, Some(found)) if self.sync.is_newer_than(found) => {
                 Standing::Missing
             }
             (Unsaved::Changed { .. }, Standing::Outdated, Some(found)) if self.holds(found) => Standing::Stored,
+            // Others have had a turn with the set that the note is about, and nothing came of it.
+            (Unsaved::Noted { .. }, Standing::Outdated, Some(found))
+                if self.holds(found) && found.signed_out_since.is_none() && !self.sync.is_newer_than(found) =>
+            {
+                Standing::Missing
+            }
             (_, standing, _) => standing,
         }
     }

@@ -1,7 +1,7 @@
 //! Notices what others do to the store, without a request that would have to be rejected first.
 
 use std::{
-    future::{Future, poll_fn},
+    future::{Future, pending, poll_fn},
     panic::{AssertUnwindSafe, catch_unwind},
     pin::{Pin, pin},
     sync::{Arc, Weak, atomic::Ordering},
@@ -46,8 +46,10 @@ impl<P: Provider> Session<P> {
     /// Ends the backoff after a failure of the store, which answers again.
     fn store_is_back(&self) {
         self.transition(|state| {
-            let ended = state.failure.take_if(|remembered| remembered.failure.kind() == ErrorKind::Store);
-            (drop(ended), None)
+            if state.failure.take_if(|remembered| remembered.failure.kind() == ErrorKind::Store).is_some() {
+                state.strikes = 0;
+            }
+            ((), None)
         });
     }
 }
@@ -57,10 +59,10 @@ impl<P: Provider> Watcher<P> {
         let mut is_away = false;
         loop {
             // Before the look, so that no change behind it is missed.
-            let changed = store.changed();
+            let changed = catch_unwind(AssertUnwindSafe(|| store.changed())).unwrap_or_else(|_| Box::pin(pending()));
             let before = self.0.upgrade().map(|shared| (shared.policy.store_call(), shared.current.load_full()));
             let Some((timeout, seen)) = before else { return };
-            let stored = caught(call(store.load(), timeout)).await;
+            let stored = caught(async { call(store.load(), timeout).await }).await;
             let Some(session) = self.0.upgrade().map(Session) else { return };
             let looked = match stored {
                 Ok(stored) => session.take_over(&seen, stored.as_ref(), None).map_err(|failed| failed.to_string()),

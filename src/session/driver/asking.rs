@@ -32,12 +32,9 @@ impl<P: Provider> Driver<P> {
             },
             // The refresh token is dead; where the provider can log in, one login is tried at once.
             Err(refused) if refused.refresh_refused => {
-                // Before the look, which may take longer than the flight has.
+                // Before the look, which may take longer than the flight has. Another set that it finds ends it.
                 self.change(|state| state.refresh_refused = true);
-                if let Err(look_again) = self.check_unchanged(start.renewed_from()).await {
-                    self.change(|state| state.refresh_refused = false);
-                    return Err(look_again);
-                }
+                self.check_unchanged(start.renewed_from()).await?;
                 match self.grant(&start, Reason::RefreshRefused) {
                     Ok(Grant::Login) => self.ask(&start, Reason::RefreshRefused, turn).await,
                     _ => Err(refused),

@@ -52,10 +52,17 @@ impl<P: Provider> Driver<P> {
     /// What is remembered of a grant that the store does not hold.
     pub(super) fn unsaved(&self, turn: Option<&Turn>, kind: GrantKind) -> Option<Unsaved> {
         self.session.0.store.as_ref()?;
-        Some(match turn {
-            Some(turn) => Unsaved::Granted { over: turn.version(), fence: turn.held.fence(), kind },
-            None => Unsaved::Granted { over: self.session.current().sync.version, fence: None, kind },
-        })
+        let Some(turn) = turn else {
+            self.change(|state| state.sync.outgrows());
+            let sync = &self.session.current().sync;
+            return Some(match sync.unsaved {
+                // The application still has the last word.
+                Some(changed @ Unsaved::Changed { .. }) if kind == GrantKind::Refresh => changed,
+                _ => Unsaved::Granted { over: sync.version, fence: None, kind },
+            });
+        };
+        self.change(|state| state.sync.writes(turn.held.fence()));
+        Some(Unsaved::Granted { over: turn.version(), fence: turn.held.fence(), kind })
     }
 
     /// The mark: from here on the refresh token may have been spent.
@@ -69,19 +76,18 @@ impl<P: Provider> Driver<P> {
     pub(super) async fn note(&self, turn: &Turn, failed: &Failed) {
         let (state, found) = (self.session.0.current.load_full(), turn.found());
         let is_noted = |noted: fn(&Stored) -> bool| found.as_ref().is_some_and(noted);
-        let login = failed.login_refused.then(|| self.session.mark_login(found.as_ref())).flatten();
+        let is_login_known = !failed.login_refused || self.session.mark_login(found.as_ref()).is_none();
         let is_refused = failed.refresh_refused && !is_noted(|found| found.refresh_refused_since.is_some());
         let is_marked = is_noted(|found| found.spending_since.is_some());
         let is_renumbered = found.as_ref().is_some_and(|found| found.generation.get() != state.generation.get());
         let is_spending = state.spending || turn.mark_of_another().is_some();
-        if login.is_none() && !is_refused && is_marked == is_spending && !is_renumbered {
+        if is_login_known && !is_refused && is_marked == is_spending && !is_renumbered {
             return;
         }
         // In memory first: should the flight's time be over before the store has answered, it is told later.
         self.note_later(turn.version(), turn.held.fence());
         let now = self.session.now().wall;
         let noted = self.write(turn, |stored| {
-            stored.login_refused = login.or(stored.login_refused);
             if is_refused {
                 stored.refresh_refused_since = Some(now);
             }
@@ -109,6 +115,9 @@ impl<P: Provider> Driver<P> {
         if turn.found().is_some_and(|found| found.generation == stored.generation) {
             // Only the next token set ends it: nobody else knows what became of that request.
             stored.spending_since = stored.spending_since.or(turn.mark_of_another());
+        }
+        if state.login_refused {
+            stored.login_refused = self.session.mark_login(turn.found().as_ref()).or(stored.login_refused);
         }
         note(&mut stored);
         match turn.held.save(turn.version(), &stored).await? {

@@ -3,12 +3,7 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use tower_auth_refresh::{
-    error::ErrorKind,
-    provider::GrantKind,
-    session::RefreshPolicy,
-    store::MemoryStore,
-};
+use tower_auth_refresh::{error::ErrorKind, provider::GrantKind, session::RefreshPolicy, store::MemoryStore};
 
 use super::{LIFE, calls, signed_in};
 use crate::support::{
@@ -96,8 +91,11 @@ async fn what_was_granted_for_the_builders_set_goes_over_it_where_that_was_store
     let (world, store) = (World::new().lifetime(LIFE), MemoryStore::new());
     world.grant(7);
     let token = TestProvider::token(7, LIFE, world.clock.wall());
-    let process =
-        Process::with(&world, &store, builder(&world, TestProvider::without_login()).policy(without_store()).token(token));
+    let process = Process::with(
+        &world,
+        &store,
+        builder(&world, TestProvider::without_login()).policy(without_store()).token(token),
+    );
     process.store.next(Call::Save, Trouble::AnswerLost);
     let load = process.store.clone();
     load.next(Call::Load, Trouble::Fails);
