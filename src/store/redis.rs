@@ -69,8 +69,8 @@ use crate::{
 ///
 /// | what | needed | otherwise |
 /// |---|---|---|
-/// | version | Redis 7 or later. Valkey is made of it, and not among what is tested | before 7 a script's errors have no code, by which a replica is known |
-/// | place | one server, or a primary with replicas behind one address: a proxy, a virtual address, a name | redirections of a cluster are not followed, and Sentinel is not asked. A session's keys share a hash tag: a proxy in front of a cluster can serve them |
+/// | version | Redis 7 or later. Valkey, a fork of Redis 7.2, is not tested | before 7 a script's errors have no code, by which a replica is known |
+/// | place | one server, or a primary with replicas behind one address: a proxy, a virtual address, a name | redirections of a cluster are not followed, and Sentinel is not asked. A session's keys share a hash tag |
 /// | `maxmemory-policy` | `noeviction`. A full server grants no lease, and still takes what was granted under one | an evicted token set is a lost one |
 /// | persistence | `appendonly yes`; `appendfsync always`, or the last second may be lost | a restart forgets everything, as `FLUSHALL` does: see below |
 /// | clock | does not jump. It need not agree with that of any host | a leap forward ends leases early: two processes may hold one |

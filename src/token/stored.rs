@@ -30,7 +30,7 @@ use super::{Expiry, ExposeSecret, FencingToken, Generation, SecretString, TokenS
 ///
 /// | member | | meaning |
 /// |---|---|---|
-/// | `version` | required | 1. Whoever adds a member or changes a meaning raises it |
+/// | `version` | required | 1. From the first release on, whoever adds a member or changes a meaning raises it |
 /// | `generation` | 0 where absent | see [`Generation`] |
 /// | `fence` | | see [`fence`](Self::fence) |
 /// | `revision` | 0 where absent | see [`revision`](Self::revision) |
@@ -72,7 +72,7 @@ pub struct Stored {
     /// The fencing token of the lease under which this was written. `None` where no lease was held, as when people or
     /// other programs write.
     pub fence: Option<FencingToken>,
-    /// How often this had been written under that lease before. 0 is the default.
+    /// How often its writer had written under that lease before. 0, the default, where no lease was held.
     pub revision: u64,
     /// The fencing token of the lease under which the application's last change (`set`, `sign_out`) was stored. Whoever
     /// writes something else passes it on: so a process whose write of such a change was not confirmed finds out whether

@@ -81,7 +81,7 @@ impl<P: Provider> Driver<P> {
         let spends = grant.kind() == GrantKind::Refresh && provider.single_use();
         let outcome = async {
             if let Some(turn) = turn {
-                self.take_leave(turn, spends).await?;
+                self.before_sending(turn, spends).await?;
             }
             // From here until the server proves otherwise the refresh token counts as spent.
             if spends {

@@ -131,7 +131,7 @@ impl<P: Provider> Driver<P> {
     /// What is done while the lease is held.
     async fn take(&self, turn: &Turn) -> Result<Step, Failed> {
         let mut stored = self.load(&turn.store).await?;
-        turn.has_found(stored.clone());
+        turn.set_found(stored.clone());
         let is_empty = stored.as_ref().is_none_or(Stored::says_nothing);
         let has_begun = is_empty && self.session.begin(&self.flight);
         if self.session.save_unsaved(&turn.held, &mut stored).await? == Swap::Conflict {
@@ -140,7 +140,7 @@ impl<P: Provider> Driver<P> {
         // Since the look this flight alone has changed what is known of the store: it holds the lease.
         let seen = self.session.0.current.load_full();
         let is_brought = self.is_brought(&seen, stored.as_ref())?;
-        turn.has_found(stored);
+        turn.set_found(stored);
         if is_brought || (has_begun && self.is_done()) {
             return Ok(Step::TakenOver);
         }
@@ -172,7 +172,7 @@ impl<P: Provider> Driver<P> {
     }
 
     /// The last thing before a token request is sent: the mark, where it spends a token, and a look at the lease.
-    pub(super) async fn take_leave(&self, turn: &Turn, spends: bool) -> Result<(), Failed> {
+    pub(super) async fn before_sending(&self, turn: &Turn, spends: bool) -> Result<(), Failed> {
         if spends {
             self.mark(turn).await?;
         }

@@ -28,7 +28,7 @@ impl Turn {
         self.found.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub(super) fn has_found(&self, found: Option<Stored>) {
+    pub(super) fn set_found(&self, found: Option<Stored>) {
         *self.found.lock().unwrap_or_else(PoisonError::into_inner) = found;
     }
 

@@ -37,7 +37,7 @@ impl<P: Provider> Driver<P> {
                 tracing::warn!("another process has stored a newer token set; the granted one is dropped");
                 return Ok(Saved::Superseded);
             }
-            turn.has_found(found);
+            turn.set_found(found);
         }
         Err(StoreError::new(StoreErrorKind::Busy, "what is stored keeps changing"))
     }
@@ -127,7 +127,7 @@ impl<P: Provider> Driver<P> {
                     state.agree(stored.version());
                     state.sync.unsaved = None;
                 });
-                turn.has_found(Some(stored));
+                turn.set_found(Some(stored));
                 Ok(())
             }
         }

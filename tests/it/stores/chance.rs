@@ -215,6 +215,6 @@ fn where_a_login_is_possible_no_refresh_token_is_presented_twice_and_all_are_ser
 }
 
 #[test]
-fn where_no_login_is_possible_a_refresh_token_is_presented_once_more_at_most() {
+fn where_no_login_is_possible_nothing_is_presented_unmarked_or_after_a_refusal_and_all_end_alike() {
     play_all(false);
 }

@@ -39,7 +39,7 @@ async fn without(redis: &Redis, command: &str) -> RedisStore {
 #[tokio::test]
 async fn whatever_one_command_a_user_lacks_the_old_set_or_the_new_one_is_there() {
     let redis = Redis::start().await;
-    let mut lost = Vec::new();
+    let (mut lost, mut saves) = (Vec::new(), 0);
     for command in COMMANDS {
         let () = redis.ask("FLUSHALL").await;
         let all = redis.store("a");
@@ -52,6 +52,7 @@ async fn whatever_one_command_a_user_lacks_the_old_set_or_the_new_one_is_there()
         let Ok(Some(held)) = store.try_lease(Some(version)).await else { continue };
         let mut next = stored(2, &*held);
         next.token = next.token.map(|token| token.with_refresh_expires_at(std::time::UNIX_EPOCH));
+        saves += 1;
         let saved = held.save(Some(old.version()), &next).await;
         let is = loaded(&all).await;
         let expected = match saved {
@@ -63,4 +64,5 @@ async fn whatever_one_command_a_user_lacks_the_old_set_or_the_new_one_is_there()
         }
     }
     assert!(lost.is_empty(), "{lost:?}");
+    assert!(saves >= 4, "only {saves} commands are not needed for a lease");
 }
