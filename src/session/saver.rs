@@ -93,7 +93,13 @@ impl<P: Provider> Session<P> {
                 return ((), None);
             }
             state.sync.unsaved = None;
-            let Some(stored) = stored.as_ref().filter(|_| standing != Standing::Outdated) else { return ((), None) };
+            let Some(stored) = stored else { return ((), None) };
+            if standing == Standing::Outdated {
+                if state.knows_more_of(stored) {
+                    state.sync.unsaved = Some(Unsaved::Noted { over: Some(stored.version()), fence: None });
+                }
+                return ((), None);
+            }
             state.renumber(stored.generation);
             state.agree(stored.version());
             ((), Some(Event::Saved { generation: state.generation }))

@@ -191,6 +191,13 @@ impl Snapshot {
         stored.fence.is_some() && is_same_number && self.holds(stored)
     }
 
+    /// Whether `stored` is the token set that is in place, and lacks what is known of it.
+    pub(crate) fn knows_more_of(&self, stored: &Stored) -> bool {
+        let lacks_mark = self.spending && stored.spending_since.is_none();
+        let lacks_refusal = self.refresh_refused && stored.refresh_refused_since.is_none();
+        (lacks_mark || lacks_refusal) && stored.token.is_some() && self.holds(stored)
+    }
+
     fn holds(&self, stored: &Stored) -> bool {
         match &stored.token {
             Some(stored) => self.tokens().any(|token| token.has_tokens_of(stored)),
@@ -219,7 +226,8 @@ impl Snapshot {
             }
             self.login_refused |= login_refused;
             self.refresh_refused |= stored.refresh_refused_since.is_some();
-            self.spending &= stored.spending_since.is_some() || says_nothing;
+            // What was sent without the store is marked nowhere yet.
+            self.spending &= stored.spending_since.is_some() || says_nothing || self.sync.unsaved.is_some();
             return None;
         }
         self.sync.initial = None;

@@ -89,6 +89,10 @@ impl<P: Provider> Driver<P> {
                     state.spending = true;
                     state.sync.sends();
                 });
+                if turn.is_none() {
+                    // No mark says so in the store.
+                    self.note_later(self.session.current().sync.version, None);
+                }
             }
             self.check_current(&self.session.current())?;
             tracing::debug!(provider = provider.name(), "asking the token endpoint");

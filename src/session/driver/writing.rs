@@ -97,10 +97,12 @@ impl<P: Provider> Driver<P> {
         }
     }
 
-    /// Leaves it to the saver to tell the others.
+    /// Leaves it to the saver to tell the others, where there are any.
     pub(super) fn note_later(&self, over: Option<Version>, fence: Option<FencingToken>) {
         self.change(|state| {
-            state.sync.unsaved.get_or_insert(Unsaved::Noted { over, fence });
+            if state.sync.has_store {
+                state.sync.unsaved.get_or_insert(Unsaved::Noted { over, fence });
+            }
         });
     }
 

@@ -122,6 +122,11 @@ impl Run {
         assert!(times <= most, "{token} was presented {times} times {when}");
     }
 
+    fn agrees(&self) -> bool {
+        let stored = self.shelf.stored().map(|stored| stored.generation.get());
+        self.members.iter().all(|member| Some(member.session.status().generation.get()) == stored)
+    }
+
     /// All live processes agree with the store, and are served.
     fn check_peace(&self) {
         let stored = self.shelf.stored().expect("something is stored");
@@ -174,6 +179,13 @@ fn plays(seed: u64, has_login: bool) {
         }
         pass(REST / 2).await;
         run.check_presented("afterwards");
+        // Somebody may have refreshed just now, and not everybody have heard of it.
+        for _ in 0..20 {
+            if run.agrees() {
+                break;
+            }
+            pass(tick).await;
+        }
         run.check_peace();
         for member in &run.members {
             member.traffic.abort();

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use tower_auth_refresh::{error::ErrorKind, provider::GrantKind, session::RefreshPolicy, store::MemoryStore};
+use tower_auth_refresh::{
+    error::ErrorKind, provider::GrantKind, session::RefreshPolicy, store::MemoryStore, test_util::Fault,
+};
 
 use super::{LIFE, calls, signed_in};
 use crate::support::{
@@ -219,4 +221,42 @@ async fn a_late_note_is_written_beside_the_mark_that_another_has_set_and_cleared
     process.session.settled().await;
     eventually(|| !process.session.status().unsaved).await;
     assert!(stored(&store).await.unwrap().login_refused.is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_doubt_that_came_without_the_store_is_told_when_that_is_back() {
+    let (world, store) = (World::new().lifetime(LIFE), MemoryStore::new());
+    let process = signed_in(&world, &store, TestProvider::new(), without_store()).await;
+    process.store.is_unreachable();
+    world.clock.advance(LIFE);
+    // The server has rotated the token, and its answer is lost.
+    world.idp().fail([Fault::DropAfter]);
+    let _ = send(&process.client, get("/")).await.unwrap_err();
+    process.store.recover();
+    process.session.settled().await;
+    let other = Process::new(&world, &store);
+    send(&other.client, get("/")).await.unwrap();
+    assert_eq!(calls(world.counts()), (1, 1, 0), "the other logs in");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_doubt_that_came_without_the_store_is_not_forgotten_where_another_has_stored_the_same_set() {
+    let (world, store) = (World::new().lifetime(LIFE), MemoryStore::new());
+    world.grant(7);
+    let token = TestProvider::token(7, LIFE, world.clock.wall());
+    let [one, other] = [(); 2].map(|()| {
+        let builder = builder(&world, TestProvider::new()).policy(without_store()).token(token.clone());
+        Process::with(&world, &store, builder)
+    });
+    send(&other.client, get("/")).await.unwrap();
+    other.session.settled().await;
+    one.store.is_unreachable();
+    world.clock.advance(LIFE);
+    world.idp().fail([Fault::DropAfter]);
+    let _ = send(&one.client, get("/")).await.unwrap_err();
+    one.store.recover();
+    one.session.settled().await;
+    world.clock.advance(Duration::from_secs(30));
+    send(&one.client, get("/")).await.unwrap();
+    assert_eq!(calls(world.counts()), (1, 1, 0), "it logs in");
 }
