@@ -94,8 +94,11 @@ impl<P: Provider> Session<P> {
         mark.is_some_and(|mark| mark.is_of(self.0.provider.name(), login))
     }
 
-    /// What is noted of our login once it is refused; `None` where there is none, or the store says so already.
-    pub(super) fn mark_login(&self, stored: Option<&Stored>) -> Option<LoginMark> {
+    /// What is noted of our login once it is refused; `None` where there is none, or the store says so already, or was told.
+    pub(super) fn mark_login(&self, state: &Snapshot, stored: Option<&Stored>) -> Option<LoginMark> {
+        if !state.login_refused || (state.sync.login_told && stored.is_some()) {
+            return None;
+        }
         let login = self.login().filter(|login| !self.is_refused(stored, login))?;
         Some(LoginMark::new(self.0.provider.name(), &login, std::array::from_fn(|_| fastrand::u8(..))))
     }

@@ -72,19 +72,21 @@ impl<P: Provider> Session<P> {
         if standing == Standing::Missing {
             let before = (state.generation, unsaved);
             unsaved = unsaved.under(held.fence());
-            self.transition(|state| {
+            let is_unchanged = self.transition(|state| {
                 // Should the answer be lost, it is found again.
-                if state.sync.unsaved.is_some_and(|unsaved| (state.generation, unsaved) == before) {
+                let is_unchanged = state.sync.unsaved.is_some_and(|unsaved| (state.generation, unsaved) == before);
+                if is_unchanged {
                     state.sync.unsaved = Some(unsaved);
                     state.sync.writes(held.fence());
                 }
-                ((), None)
+                (is_unchanged, None)
             });
             let next = self.unsaved_form(&state, held, stored.as_ref());
-            if held.save(stored.as_ref().map(Stored::version), &next).await? == Swap::Conflict {
+            let version = stored.as_ref().map(Stored::version);
+            if !is_unchanged || (!next.is_empty() && held.save(version, &next).await? == Swap::Conflict) {
                 return Ok(Swap::Conflict);
             }
-            *stored = Some(next);
+            *stored = Some(next).filter(|next| !next.is_empty()).or(stored.take());
         }
         let seen = (state.generation, unsaved);
         self.transition(|state| {
@@ -102,6 +104,7 @@ impl<P: Provider> Session<P> {
             }
             state.renumber(stored.generation);
             state.agree(stored.version());
+            state.sync.login_told |= state.login_refused;
             ((), Some(Event::Saved { generation: state.generation }))
         });
         Ok(Swap::Done)
@@ -110,9 +113,7 @@ impl<P: Provider> Session<P> {
     /// What is to be stored, over what is `found`.
     fn unsaved_form(&self, state: &Snapshot, held: &Held, found: Option<&Stored>) -> Stored {
         let mut stored = state.to_store(found, held.fence(), self.now_in(state).wall);
-        if state.login_refused {
-            stored.login_refused = self.mark_login(found).or(stored.login_refused);
-        }
+        stored.login_refused = self.mark_login(state, found).or(stored.login_refused);
         if let Some(Unsaved::Noted { fence, .. }) = state.sync.unsaved {
             // Only the next token set ends the mark of another.
             let marked = found.filter(|found| found.fence != fence).and_then(|found| found.spending_since);
@@ -127,8 +128,9 @@ impl<P: Provider> Session<P> {
         if let Some(Unsaved::Changed { .. }) = state.sync.unsaved {
             stored.changed_under = held.fence();
         }
-        // What our login has brought speaks for it.
-        let by_login = matches!(state.sync.unsaved, Some(Unsaved::Granted { kind: GrantKind::Login, .. }));
+        // What our login has brought speaks for it, unless it was refused since.
+        let by_login =
+            !state.login_refused && matches!(state.sync.unsaved, Some(Unsaved::Granted { kind: GrantKind::Login, .. }));
         if by_login && self.login().is_some_and(|login| self.is_refused(Some(&stored), &login)) {
             stored.login_refused = None;
         }

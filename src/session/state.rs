@@ -211,6 +211,7 @@ impl Snapshot {
         self.install_as(version.map_or(self.generation.next(), |version| version.generation), token);
         self.sync.initial = None;
         self.sync.unsaved = if version.is_some() { None } else { unsaved };
+        self.sync.outgrows_if(unsaved);
         if let Some(version) = version {
             self.agree(version);
         }
@@ -230,6 +231,7 @@ impl Snapshot {
         self.ended = Some(Arc::new(token));
         self.spending = false;
         self.sync.unsaved = unsaved;
+        self.sync.outgrows_if(unsaved);
         if self.sync.version.is_some() {
             // The others must not take it for the set that it follows.
             self.renumber(self.generation.next());

@@ -28,6 +28,8 @@ pub(crate) struct Sync {
     wrote: Option<FencingToken>,
     /// What was written under this lease, or an earlier one, is older than what is in place: that was granted without one.
     outgrown: Option<FencingToken>,
+    /// The store has been told that our login was refused. Where it says so no more, a login has succeeded since.
+    pub(crate) login_told: bool,
     /// What the store does not hold yet.
     pub(crate) unsaved: Option<Unsaved>,
     /// The task that is about to write it, as whoever waits for it sees it.
@@ -75,8 +77,10 @@ impl Sync {
     }
 
     /// What is stored may be what a grant without a lease was made for, written without a word. It is older then.
-    pub(crate) fn outgrows(&mut self) {
-        self.outgrown = self.wrote;
+    pub(crate) fn outgrows_if(&mut self, granted: Option<Unsaved>) {
+        if matches!(granted, Some(Unsaved::Granted { fence: None, .. } | Unsaved::Changed { .. })) {
+            self.outgrown = self.wrote;
+        }
     }
 
     /// The marked refresh token leaves.
@@ -150,6 +154,10 @@ impl Snapshot {
         let is_outgrown = found.and_then(|found| found.fence).is_some_and(|fence| Some(fence) <= self.sync.outgrown);
         match (unsaved, unsaved.beside(found), found) {
             (Unsaved::Granted { .. } | Unsaved::Changed { .. }, ..) if is_outgrown => Standing::Missing,
+            // What people write has no number by which it could be told from what they wrote before.
+            (Unsaved::Noted { .. }, Standing::Missing, Some(found)) if !found.says_nothing() && !self.holds(found) => {
+                Standing::Outdated
+            }
             // What was restored is older than whatever was granted since, with a lease or without.
             (Unsaved::Granted { .. }, Standing::Outdated, Some(found)) if self.sync.is_newer_than(found) => {
                 Standing::Missing
@@ -157,7 +165,7 @@ impl Snapshot {
             (Unsaved::Changed { .. }, Standing::Outdated, Some(found)) if self.holds(found) => Standing::Stored,
             // Others have had a turn with the set that the note is about, and nothing came of it.
             (Unsaved::Noted { .. }, Standing::Outdated, Some(found))
-                if self.holds(found) && found.signed_out_since.is_none() && !self.sync.is_newer_than(found) =>
+                if (self.is_same_set(found) || found.says_nothing()) && !self.sync.is_newer_than(found) =>
             {
                 Standing::Missing
             }
@@ -195,7 +203,7 @@ impl Snapshot {
     pub(crate) fn knows_more_of(&self, stored: &Stored) -> bool {
         let lacks_mark = self.spending && stored.spending_since.is_none();
         let lacks_refusal = self.refresh_refused && stored.refresh_refused_since.is_none();
-        (lacks_mark || lacks_refusal) && stored.token.is_some() && self.holds(stored)
+        (lacks_mark || lacks_refusal) && stored.token.is_some() && self.is_same_set(stored)
     }
 
     fn holds(&self, stored: &Stored) -> bool {
@@ -220,6 +228,7 @@ impl Snapshot {
         let is_same_set = self.is_same_set(stored);
         let says_nothing = stored.says_nothing();
         self.agree(stored.version());
+        self.sync.login_told |= login_refused;
         if is_same_set || says_nothing {
             if is_same_set {
                 self.renumber(stored.generation);

@@ -160,6 +160,11 @@ impl Stored {
         self.token.is_none() && self.signed_out_since.is_none()
     }
 
+    /// Whether there is nothing to store: not even that a login was refused.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.says_nothing() && self.login_refused.is_none()
+    }
+
     /// Which state of the store this is: what the next writer must have seen.
     #[must_use]
     pub fn version(&self) -> Version {

@@ -126,7 +126,10 @@ impl<P: Provider> Driver<P> {
         .await;
         // Before the store is told, which may take longer than the flight has.
         if outcome.as_ref().is_err_and(|failed| failed.login_refused) {
-            self.change(|state| state.login_refused = true);
+            self.change(|state| {
+                state.login_refused = true;
+                state.sync.login_told = false;
+            });
         }
         // What was in doubt before this attempt stays in doubt after it.
         if spends && !start.spending && outcome.as_ref().is_err_and(|failed| failed.unspent) {

@@ -53,7 +53,6 @@ impl<P: Provider> Driver<P> {
     pub(super) fn unsaved(&self, turn: Option<&Turn>, kind: GrantKind) -> Option<Unsaved> {
         self.session.0.store.as_ref()?;
         let Some(turn) = turn else {
-            self.change(|state| state.sync.outgrows());
             let sync = &self.session.current().sync;
             return Some(match sync.unsaved {
                 // The application still has the last word.
@@ -76,7 +75,7 @@ impl<P: Provider> Driver<P> {
     pub(super) async fn note(&self, turn: &Turn, failed: &Failed) {
         let (state, found) = (self.session.0.current.load_full(), turn.found());
         let is_noted = |noted: fn(&Stored) -> bool| found.as_ref().is_some_and(noted);
-        let is_login_known = !failed.login_refused || self.session.mark_login(found.as_ref()).is_none();
+        let is_login_known = self.session.mark_login(&state, found.as_ref()).is_none();
         let is_refused = failed.refresh_refused && !is_noted(|found| found.refresh_refused_since.is_some());
         let is_marked = is_noted(|found| found.spending_since.is_some());
         let is_renumbered = found.as_ref().is_some_and(|found| found.generation.get() != state.generation.get());
@@ -118,15 +117,14 @@ impl<P: Provider> Driver<P> {
             // Only the next token set ends it: nobody else knows what became of that request.
             stored.spending_since = stored.spending_since.or(turn.mark_of_another());
         }
-        if state.login_refused {
-            stored.login_refused = self.session.mark_login(turn.found().as_ref()).or(stored.login_refused);
-        }
+        stored.login_refused = self.session.mark_login(&state, turn.found().as_ref()).or(stored.login_refused);
         note(&mut stored);
         match turn.held.save(turn.version(), &stored).await? {
             Swap::Conflict => Err(Failed::look_again()),
             Swap::Done => {
                 self.change(|state| {
                     state.agree(stored.version());
+                    state.sync.login_told |= state.login_refused;
                     state.sync.unsaved = None;
                 });
                 turn.set_found(Some(stored));

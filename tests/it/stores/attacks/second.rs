@@ -4,7 +4,12 @@ use std::time::Duration;
 
 use http::StatusCode;
 use tower_auth_refresh::{
-    error::ErrorKind, provider::GrantKind, session::RefreshPolicy, store::MemoryStore, test_util::Fault,
+    error::ErrorKind,
+    provider::GrantKind,
+    session::RefreshPolicy,
+    store::{MemoryStore, Swap, TokenStore},
+    test_util::Fault,
+    token::{Generation, Stored},
 };
 
 use super::{LIFE, calls, signed_in};
@@ -259,4 +264,52 @@ async fn a_doubt_that_came_without_the_store_is_not_forgotten_where_another_has_
     world.clock.advance(Duration::from_secs(30));
     send(&one.client, get("/")).await.unwrap();
     assert_eq!(calls(world.counts()), (1, 1, 0), "it logs in");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_set_brings_no_refusal_back_of_a_login_that_has_succeeded_since() {
+    let (world, store) = (World::new().lifetime(LIFE), MemoryStore::new());
+    world.idp().refuse(GrantKind::Login);
+    let [one, other] = [(); 2].map(|()| Process::new(&world, &store));
+    for process in [&one, &other] {
+        assert_eq!(send(&process.client, get("/")).await.unwrap_err().kind(), ErrorKind::Refused);
+        process.session.settled().await;
+        process.store.wakes_nobody();
+    }
+    world.idp().unrefuse(GrantKind::Login);
+    one.store.hold_answers_of_loads();
+    other.session.sign_in().await.unwrap();
+    assert!(stored(&store).await.unwrap().login_refused.is_none());
+    one.session.set(TestProvider::token(7, LIFE, world.clock.wall())).unwrap();
+    one.store.release_answers_of_loads();
+    one.session.settled().await;
+    let last = stored(&store).await.unwrap();
+    assert!(last.changed_under.is_some() && last.login_refused.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_note_leaves_what_a_person_has_written_meanwhile() {
+    let (world, store) = (World::new().lifetime(LIFE), MemoryStore::new());
+    let by_hand = |number| Stored::new(TestProvider::token(number, LIFE, world.clock.wall()), Generation::default());
+    let put = async |number| {
+        let over = stored(&store).await.map(|stored| stored.version());
+        let lease = store.try_lease(None).await.unwrap().unwrap();
+        assert_eq!(lease.save(over, &by_hand(number)).await.unwrap(), Swap::Done);
+    };
+    world.grant(7);
+    put(7).await;
+    let process = Process::new(&world, &store);
+    process.store.wakes_nobody();
+    send(&process.client, get("/")).await.unwrap();
+    world.idp().refuse(GrantKind::Login);
+    process.store.always(Call::Save, Trouble::Fails);
+    assert_eq!(process.session.sign_in().await.unwrap_err().kind(), ErrorKind::Refused);
+    until(|| process.session.status().unsaved).await;
+    world.grant(9);
+    put(9).await;
+    process.store.recover();
+    process.session.settled().await;
+    let last = stored(&store).await.unwrap();
+    assert!(last.fence.is_none() && last.login_refused.is_none(), "it is as the person has written it");
+    assert_eq!(send(&process.client, get("/")).await.unwrap().status(), StatusCode::OK);
 }
