@@ -304,7 +304,10 @@ async fn a_late_note_leaves_what_a_person_has_written_meanwhile() {
     world.idp().refuse(GrantKind::Login);
     process.store.always(Call::Save, Trouble::Fails);
     assert_eq!(process.session.sign_in().await.unwrap_err().kind(), ErrorKind::Refused);
-    until(|| process.session.status().unsaved).await;
+    assert!(process.session.status().unsaved);
+    // Nobody looks before the note is tried again.
+    process.store.always(Call::Load, Trouble::Fails);
+    pass(Duration::from_millis(100)).await;
     world.grant(9);
     put(9).await;
     process.store.recover();
