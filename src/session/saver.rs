@@ -104,7 +104,7 @@ impl<P: Provider> Session<P> {
             }
             state.renumber(stored.generation);
             state.agree(stored.version());
-            state.sync.login_told |= state.login_refused;
+            state.sync.login_told |= state.login_refused && stored.login_refused.is_some();
             ((), Some(Event::Saved { generation: state.generation }))
         });
         Ok(Swap::Done)

@@ -43,8 +43,8 @@ pub(crate) struct Sync {
 pub(crate) enum Unsaved {
     /// It was granted and could not be stored. It goes over what was stored then, and over what older leases wrote.
     Granted { over: Option<Version>, fence: Option<FencingToken>, kind: GrantKind },
-    /// What a failed flight has found out of what is stored, and could not note there: it goes over that alone. The lease
-    /// of that flight tells its own mark from that of another.
+    /// What a failed flight has found out of the token set that is stored, and could not note there: it goes over that set
+    /// alone. The lease of that flight tells its own mark from that of another.
     Noted { over: Option<Version>, fence: Option<FencingToken> },
     /// The application set it, or signed out: it goes over everything but what others have made of it, in case it was written
     /// and only the answer was lost. `since`: the first lease under which it may have been.

@@ -124,7 +124,7 @@ impl<P: Provider> Driver<P> {
             Swap::Done => {
                 self.change(|state| {
                     state.agree(stored.version());
-                    state.sync.login_told |= state.login_refused;
+                    state.sync.login_told |= state.login_refused && stored.login_refused.is_some();
                     state.sync.unsaved = None;
                 });
                 turn.set_found(Some(stored));

@@ -24,6 +24,16 @@ fn without_store() -> RefreshPolicy {
     RefreshPolicy::new().jitter(|| 1.0).refresh_without_store(true)
 }
 
+/// What is in place is refreshed twice: while the store is away, and when it is back.
+async fn is_refreshed_without_the_store_and_with_it_again(process: &Process, world: &World) {
+    world.clock.advance(LIFE);
+    send(&process.client, get("/")).await.unwrap();
+    process.store.recover();
+    process.session.settled().await;
+    world.clock.advance(LIFE);
+    assert_eq!(send(&process.client, get("/")).await.unwrap().status(), StatusCode::OK);
+}
+
 /// A refresh whose grant is stored without a word: the write of it is done, and no answer comes.
 async fn refreshes_without_a_word(process: &Process, world: &World) {
     world.hold_idp();
@@ -66,12 +76,7 @@ async fn what_was_granted_for_a_change_that_was_stored_without_a_word_goes_over_
     process.session.set(TestProvider::token(20, LIFE, world.clock.wall())).unwrap();
     until(|| process.store.calls().contains(&Call::Save)).await;
     process.store.is_unreachable();
-    world.clock.advance(LIFE);
-    send(&process.client, get("/")).await.unwrap();
-    process.store.recover();
-    process.session.settled().await;
-    world.clock.advance(LIFE);
-    assert_eq!(send(&process.client, get("/")).await.unwrap().status(), StatusCode::OK);
+    is_refreshed_without_the_store_and_with_it_again(&process, &world).await;
     assert_eq!(calls(world.counts()), (0, 2, 0), "no refresh token is sent twice");
 }
 
@@ -110,12 +115,7 @@ async fn what_was_granted_for_the_builders_set_goes_over_it_where_that_was_store
     until(|| process.store.calls().contains(&Call::Save)).await;
     process.store.is_unreachable();
     assert!(stored(&store).await.is_some());
-    world.clock.advance(LIFE);
-    send(&process.client, get("/")).await.unwrap();
-    process.store.recover();
-    process.session.settled().await;
-    world.clock.advance(LIFE);
-    assert_eq!(send(&process.client, get("/")).await.unwrap().status(), StatusCode::OK);
+    is_refreshed_without_the_store_and_with_it_again(&process, &world).await;
     assert_eq!(calls(world.counts()), (0, 2, 0), "no refresh token is sent twice");
 }
 
